@@ -1,0 +1,48 @@
+# The interface targets that give every kind of code its flags, one place for all.
+
+add_library(exo_includes INTERFACE)
+target_include_directories(exo_includes INTERFACE ${CMAKE_SOURCE_DIR})
+
+add_library(exo_warnings INTERFACE)
+target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror)
+
+# Hosted code: the VMM, the tests, and the guest's subsystems compiled for the host.
+add_library(exo_hosted INTERFACE)
+target_link_libraries(exo_hosted INTERFACE exo_includes exo_warnings)
+target_compile_options(exo_hosted INTERFACE -fno-omit-frame-pointer)
+if(EXO_SANITIZERS)
+    target_compile_options(exo_hosted INTERFACE -fsanitize=${EXO_SANITIZERS} -fno-sanitize-recover=all)
+    target_link_options(exo_hosted INTERFACE -fsanitize=${EXO_SANITIZERS})
+else()
+    target_compile_options(exo_hosted INTERFACE -fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+add_link_options($<$<NOT:$<BOOL:${EXO_SANITIZERS}>>:LINKER:-z,relro,-z,now>)
+
+if(EXO_GUEST)
+    if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+        message(FATAL_ERROR "The guest needs clang (the loader is a PE image). Use the release preset, or -DEXO_GUEST=OFF.")
+    endif()
+    string(REGEX MATCH "^[0-9]+" EXO_LLVM_MAJOR "${CMAKE_CXX_COMPILER_VERSION}")
+    find_program(EXO_LLD_LINK NAMES lld-link-${EXO_LLVM_MAJOR} lld-link REQUIRED)
+    find_program(EXO_OBJCOPY NAMES llvm-objcopy-${EXO_LLVM_MAJOR} llvm-objcopy REQUIRED)
+
+    # The kernel: System V ELF in the top 2 GiB, general registers only, no red zone because interrupts use the same stack.
+    add_library(exo_kernel INTERFACE)
+    target_link_libraries(exo_kernel INTERFACE exo_includes exo_warnings)
+    target_compile_options(exo_kernel INTERFACE
+        -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387
+        -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector -fno-threadsafe-statics
+        -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
+    target_link_options(exo_kernel INTERFACE
+        -fuse-ld=lld -nostdlib -static -no-pie
+        LINKER:--gc-sections,--build-id=none,-z,max-page-size=4096,-z,noexecstack)
+    set_property(TARGET exo_kernel PROPERTY INTERFACE_POSITION_INDEPENDENT_CODE OFF)
+
+    # The loader: a PE32+ image with Microsoft's calling convention, on C headers alone.
+    add_library(exo_loader INTERFACE)
+    target_link_libraries(exo_loader INTERFACE exo_includes exo_warnings)
+    target_compile_options(exo_loader INTERFACE
+        --target=x86_64-unknown-windows -ffreestanding -nostdinc++ -fno-exceptions -fno-rtti -fshort-wchar
+        -mno-red-zone -mno-stack-arg-probe -fno-stack-protector -fno-threadsafe-statics)
+endif()
