@@ -1,0 +1,169 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+/// fusion-blk: what the guest's driver and the VMM's device agree on. README.md in this folder tells the
+/// whole contract. All fields are little-endian. Sectors are 512 bytes whatever the disk's block size.
+namespace exo::block {
+
+inline constexpr std::uint16_t pci_vendor = 0x1af4;
+inline constexpr std::uint16_t pci_device = 0x10f0;
+inline constexpr std::uint32_t magic = 0x4b4c'4246;  // "FBLK"
+/// Major in the top half: a driver refuses another major. Minor: fields only added.
+inline constexpr std::uint32_t version = 0x0001'0000;
+
+inline constexpr std::uint32_t sector_size = 512;
+inline constexpr std::uint32_t page_size = 4096;
+
+/// BAR 0: registers, doorbells, MSI-X table and pending bits, a page each.
+namespace bar {
+inline constexpr std::uint32_t registers = 0x0000;
+inline constexpr std::uint32_t doorbells =
+    0x1000;  ///< queue q: a 32-bit write of any value to doorbells + 4 q
+inline constexpr std::uint32_t msix_table = 0x2000;
+inline constexpr std::uint32_t msix_pending = 0x3000;
+inline constexpr std::uint32_t size = 0x4000;
+}  // namespace bar
+
+/// Offsets in the register page. 32-bit registers take 32-bit access; 64-bit ones take one 64-bit or two
+/// 32-bit accesses.
+namespace reg {
+inline constexpr std::uint32_t magic = 0x00;            ///< r32
+inline constexpr std::uint32_t version = 0x04;          ///< r32
+inline constexpr std::uint32_t device_features = 0x08;  ///< r64, Feature bits offered
+inline constexpr std::uint32_t driver_features =
+    0x10;                                           ///< rw64, bits accepted; frozen by DeviceStatus::running
+inline constexpr std::uint32_t status = 0x18;       ///< rw32, DeviceStatus
+inline constexpr std::uint32_t queue_count = 0x1c;  ///< r32, queue pairs available
+inline constexpr std::uint32_t capacity = 0x20;     ///< r64, sectors
+inline constexpr std::uint32_t logical_block = 0x28;  ///< r32, bytes: smallest addressable unit of the medium
+inline constexpr std::uint32_t physical_block =
+    0x2c;  ///< r32, bytes: smallest unit written without read-modify-write
+inline constexpr std::uint32_t max_transfer = 0x30;       ///< r32, bytes in one request
+inline constexpr std::uint32_t max_segments = 0x34;       ///< r32, segments in one request
+inline constexpr std::uint32_t max_ring_capacity = 0x38;  ///< r32, slots; a power of two
+inline constexpr std::uint32_t queue_select = 0x40;       ///< rw32, the queue that the registers below show
+inline constexpr std::uint32_t ring_capacity =
+    0x44;  ///< rw32, slots in each of the two rings; a power of two, 2 or more
+inline constexpr std::uint32_t submission_ring =
+    0x48;  ///< rw64, guest-physical, page-aligned, formatted by the guest
+inline constexpr std::uint32_t completion_ring = 0x50;  ///< rw64, likewise
+inline constexpr std::uint32_t queue_vector = 0x58;     ///< rw32, MSI-X vector, or no_vector
+inline constexpr std::uint32_t queue_state =
+    0x5c;  ///< rw32, write QueueState::enabled; read back enabled or why not
+inline constexpr std::uint32_t serial = 0x80;  ///< r, 32 bytes of ASCII, NUL-padded
+}  // namespace reg
+
+inline constexpr std::uint32_t no_vector = 0xffff;
+
+enum class Feature : std::uint64_t {
+    read_only = 1u << 0,
+    flush = 1u << 1,
+    indirect = 1u << 2,
+};
+
+enum class DeviceStatus : std::uint32_t {
+    reset = 0,    ///< write: back to the initial state; all queues are off when the write returns
+    running = 1,  ///< write: features are settled, queues may be enabled
+    failed = 2,   ///< read: the driver broke the protocol beyond repair; only a reset helps
+};
+
+enum class QueueState : std::uint32_t {
+    disabled = 0,
+    enabled = 1,
+    bad_capacity = 2,  ///< not a power of two, below 2 or above max_ring_capacity
+    bad_address = 3,   ///< not page-aligned, or not wholly in guest RAM
+    bad_ring = 4,      ///< the ring header there does not describe such a ring
+    bad_vector = 5,
+    not_running = 6,  ///< DeviceStatus::running was not written
+};
+
+enum class Operation : std::uint8_t { read = 0, write = 1, flush = 2 };
+
+/// When the completion shall be told: the device may hold back and gather normal and relaxed ones, never
+/// urgent ones.
+enum class Urgency : std::uint8_t { normal = 0, urgent = 1, relaxed = 2 };
+
+/// Bits of Request::flags.
+namespace flag {
+inline constexpr std::uint8_t urgency_mask = 0x03;
+inline constexpr std::uint8_t barrier =
+    0x04;  ///< starts after all earlier requests of its queue have ended, and before any later one
+inline constexpr std::uint8_t fua = 0x08;  ///< a write is on stable storage before it completes
+inline constexpr std::uint8_t indirect =
+    0x10;  ///< segments[0] names a page-aligned table of segment_count Segments
+inline constexpr std::uint8_t known = 0x1f;
+}  // namespace flag
+
+/// A piece of guest memory. Length in bytes, a multiple of 512, not 0.
+struct Segment {
+    std::uint64_t address;
+    std::uint32_t length;
+    std::uint32_t reserved;  ///< 0
+};
+static_assert(sizeof(Segment) == 16);
+
+inline constexpr std::uint32_t inline_segments = 2;
+inline constexpr std::uint32_t indirect_segments = page_size / sizeof(Segment);
+
+/// Payload of one submission slot (slot type `inline_data`, length 56).
+struct Request {
+    std::uint32_t tag;  ///< handed back by the completion; the device does not look at it
+    Operation operation;
+    std::uint8_t flags;
+    std::uint16_t segment_count;  ///< 0 for a flush
+    std::uint64_t sector;         ///< first sector; sectors follow from the segments' lengths
+    Segment segments[inline_segments];
+    std::uint64_t submit_tsc;  ///< guest TSC at submission, for traces; 0 when not traced
+};
+static_assert(sizeof(Request) == 56);
+static_assert(offsetof(Request, sector) == 8 && offsetof(Request, segments) == 16 &&
+              offsetof(Request, submit_tsc) == 48);
+
+enum class Status : std::uint32_t {
+    ok = 0,
+    io_error = 1,      ///< the medium failed
+    bad_request = 2,   ///< reserved bits set, unknown operation, or no or too many segments
+    bad_address = 3,   ///< a segment or table lies outside guest RAM, or is not aligned
+    out_of_range = 4,  ///< past the end of the disk
+    read_only = 5,
+    no_space = 6,
+};
+
+/// Payload of one completion slot (slot type `inline_data`, length 56). Times are host TSC ticks; 0 when not
+/// traced.
+struct Completion {
+    std::uint32_t tag;
+    Status status;
+    std::uint32_t bytes;            ///< moved between medium and guest memory
+    std::uint32_t service_time_ns;  ///< from pick-up to completion as the device saw it
+    std::uint64_t pickup_tsc;
+    std::uint64_t submitted_tsc;  ///< handed to the host's storage
+    std::uint64_t completed_tsc;
+    std::uint64_t reserved[2];
+};
+static_assert(sizeof(Completion) == 56);
+static_assert(offsetof(Completion, pickup_tsc) == 16 && offsetof(Completion, reserved) == 40);
+
+/// Guest → device: the application part of the completion ring's consumer line, which the guest alone writes.
+/// The wake word before it (state and notify-at index) is the ring's own.
+struct DriverControl {
+    std::uint32_t mode;            ///< 0 interrupt, 1 polling, 2 hybrid, 3 batch: a hint, never trusted
+    std::uint32_t poll_budget_ns;  ///< how long the guest polls before it sleeps
+    std::uint32_t batch_limit;     ///< completions it likes to be told at once
+    std::uint32_t reserved[11];
+};
+static_assert(sizeof(DriverControl) == 56);
+
+/// Device → guest: the application part of the submission ring's consumer line, which the device alone
+/// writes.
+struct DeviceControl {
+    std::uint32_t service_time_ns[3];    ///< moving estimate for read, write, flush; 0 while unknown
+    std::uint32_t notification_cost_ns;  ///< cost of one interrupt as the device measures it
+    std::uint32_t depth;                 ///< requests in the device now
+    std::uint32_t reserved[9];
+};
+static_assert(sizeof(DeviceControl) == 56);
+
+}  // namespace exo::block
