@@ -31,7 +31,7 @@ if(EXO_GUEST)
     add_library(exo_kernel INTERFACE)
     target_link_libraries(exo_kernel INTERFACE exo_includes exo_warnings)
     target_compile_options(exo_kernel INTERFACE
-        -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx -mno-80387
+        -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx
         -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector -fno-threadsafe-statics
         -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
     target_link_options(exo_kernel INTERFACE
