@@ -46,7 +46,8 @@ struct ConsumerLine {
 /// Where one side says whether, and when, it wants to be notified; see wake.h.
 struct WakeLine {
     std::uint64_t word;  ///< a WakeWord, accessed atomically
-    std::uint8_t reserved[56];
+    std::uint64_t
+        application[7];  ///< for the users of the ring: what the waiting side tells the other one beside it
 };
 
 /// Lines that different CPUs write stand 128 bytes apart, because prefetchers fetch lines in pairs.
@@ -74,7 +75,7 @@ static_assert(offsetof(RingIdentity, consumers) == 25);
 static_assert(sizeof(ProducerLine) == 64 && sizeof(ConsumerLine) == 64 && sizeof(WakeLine) == 64);
 static_assert(offsetof(ProducerLine, claimed) == 0 && offsetof(ProducerLine, published) == 4);
 static_assert(offsetof(ConsumerLine, claimed) == 0 && offsetof(ConsumerLine, released) == 4);
-static_assert(offsetof(WakeLine, word) == 0);
+static_assert(offsetof(WakeLine, word) == 0 && offsetof(WakeLine, application) == 8);
 static_assert(sizeof(RingHeader) == 4096 && alignof(RingHeader) == 4096);
 static_assert(offsetof(RingHeader, identity) == 0);
 static_assert(offsetof(RingHeader, producer) == 128);
