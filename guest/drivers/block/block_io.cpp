@@ -1,0 +1,86 @@
+#include "guest/drivers/block/block_io.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace exo::guest {
+namespace {
+
+Result<void> to_result(std::string_view what, BlockStatus status) {
+    if (status == BlockStatus::ok) return {};
+    return fail(what, describe(status));
+}
+
+}  // namespace
+
+BlockStatus wait_for(BlockDevice& disk, BlockQueue& queue, BlockRequest& request, TimeSource& time) {
+    const std::uint64_t deadline = time.now_ns() + disk.timeout_ns();
+    while (!request.done()) {
+        queue.wait(disk.wait_policy(), deadline, time);
+        if (!request.done() && time.now_ns() >= deadline) queue.recover();
+    }
+    return request.status.load(std::memory_order_acquire);
+}
+
+BlockStatus run(BlockDevice& disk, BlockRequest& request, TimeSource& time) {
+    BlockQueue& queue = disk.queue(0);
+    const std::uint64_t deadline = time.now_ns() + disk.timeout_ns();
+    BlockRequest* const one[] = {&request};
+    request.reset();
+    while (queue.submit(one) == 0) {
+        // Full with others' requests: make room, and do not wait for it for ever.
+        queue.wait(disk.wait_policy(), deadline, time);
+        if (time.now_ns() >= deadline) queue.recover();
+    }
+    return wait_for(disk, queue, request, time);
+}
+
+Result<SyncDisk> SyncDisk::create(BlockDevice& disk, DmaMemory& memory, TimeSource& time,
+                                  std::size_t buffer_size) {
+    const std::size_t block = disk.info().logical_block;
+    const std::size_t limit = std::min<std::size_t>(buffer_size, disk.info().max_transfer);
+    auto buffer = DmaBuffer::allocate(memory, std::max(block, limit / block * block));
+    if (!buffer) return std::unexpected(buffer.error());
+    return SyncDisk(disk, time, std::move(*buffer));
+}
+
+BlockStatus SyncDisk::transfer(BlockOperation operation, std::uint64_t sector, std::size_t size) {
+    const DmaSpan segment = buffer_.span().subspan(0, size);
+    BlockRequest request;
+    request.operation = operation;
+    request.sector = sector;
+    request.segments = {&segment, 1};
+    return run(*disk_, request, *time_);
+}
+
+Result<void> SyncDisk::read(std::uint64_t sector, std::span<std::byte> data) {
+    while (!data.empty()) {
+        const std::size_t size = std::min(data.size(), buffer_.size());
+        const BlockStatus status = transfer(BlockOperation::read, sector, size);
+        if (status != BlockStatus::ok) return to_result("cannot read from the disk", status);
+        std::memcpy(data.data(), buffer_.data(), size);
+        data = data.subspan(size);
+        sector += size / sector_size;
+    }
+    return {};
+}
+
+Result<void> SyncDisk::write(std::uint64_t sector, std::span<const std::byte> data) {
+    while (!data.empty()) {
+        const std::size_t size = std::min(data.size(), buffer_.size());
+        std::memcpy(buffer_.data(), data.data(), size);
+        const BlockStatus status = transfer(BlockOperation::write, sector, size);
+        if (status != BlockStatus::ok) return to_result("cannot write to the disk", status);
+        data = data.subspan(size);
+        sector += size / sector_size;
+    }
+    return {};
+}
+
+Result<void> SyncDisk::flush() {
+    BlockRequest request;
+    request.operation = BlockOperation::flush;
+    return to_result("cannot flush the disk's cache", run(*disk_, request, *time_));
+}
+
+}  // namespace exo::guest
