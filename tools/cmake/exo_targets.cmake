@@ -33,7 +33,7 @@ if(EXO_GUEST)
     target_compile_options(exo_kernel INTERFACE
         -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx
         -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector -fno-threadsafe-statics
-        -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
+        -fno-c++-static-destructors -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
     target_link_options(exo_kernel INTERFACE
         -fuse-ld=lld -nostdlib -static -no-pie
         LINKER:--gc-sections,--build-id=none,-z,max-page-size=4096,-z,noexecstack)

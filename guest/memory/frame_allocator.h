@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "guest/kernel/error.h"
+
+namespace exo::guest {
+
+inline constexpr std::uint64_t frame_size = 4096;
+
+/// Hands out physical memory in frames of 4 KiB, physically contiguous as many as asked for. It touches only
+/// its own bookkeeping, a bit for each frame, never the frames.
+///
+/// Memory above comes first, so that what lies low is left for devices that reach no higher.
+class FrameAllocator {
+  public:
+    /// Where frames may lie and how they are aligned.
+    struct Constraint {
+        std::uint64_t alignment = frame_size;     ///< bytes, a power of two, at least a frame
+        std::uint64_t below = ~std::uint64_t{0};  ///< the frames end at or below this physical address
+    };
+
+    /// A range of physical memory that it manages, and its bookkeeping.
+    struct Region {
+        std::uint64_t start = 0;  ///< physical address, a multiple of the frame size
+        std::uint64_t frames = 0;
+        std::uint64_t free_frames = 0;
+        std::uint64_t* taken = nullptr;  ///< a bit for each frame, set when it is not free
+        std::uint64_t first_hint = 0;    ///< no frame before this one is free
+    };
+
+    static constexpr std::size_t max_regions = 128;
+
+    /// Bytes of bookkeeping that `frames` frames need.
+    static constexpr std::size_t bitmap_bytes(std::uint64_t frames) { return (frames + 63) / 64 * 8; }
+
+    /// Adds memory, all of it taken; `release` makes it free. `bitmap` has `bitmap_bytes(frames)` bytes and
+    /// belongs to the allocator from now on. Regions are added in ascending order and do not overlap.
+    Result<void> add_region(std::uint64_t start, std::uint64_t frames, std::uint64_t* bitmap);
+
+    /// The physical address of `count` contiguous frames.
+    Result<std::uint64_t> allocate(std::uint64_t count, const Constraint& constraint);
+    Result<std::uint64_t> allocate(std::uint64_t count) { return allocate(count, Constraint{}); }
+
+    /// Makes frames free. Refuses, and changes nothing, when any of them is free already or was never
+    /// managed.
+    Result<void> release(std::uint64_t start, std::uint64_t count);
+
+    std::uint64_t total_frames() const;
+    std::uint64_t free_frames() const;
+    std::span<const Region> regions() const { return {regions_, region_count_}; }
+
+  private:
+    Region regions_[max_regions];
+    std::size_t region_count_ = 0;
+};
+
+}  // namespace exo::guest
