@@ -58,6 +58,8 @@ std::size_t BlockQueue::wait(const WaitPolicy& policy, std::uint64_t deadline_ns
 }
 
 BlockStatus check_request(const DiskInfo& info, const BlockRequest& request) {
+    if ((request.fua && !info.has_fua) || (request.barrier && !info.has_barrier))
+        return BlockStatus::unsupported;
     if (request.operation == BlockOperation::flush)
         return request.segments.empty() ? BlockStatus::ok : BlockStatus::invalid_request;
     if (request.operation == BlockOperation::write && info.read_only) return BlockStatus::read_only;

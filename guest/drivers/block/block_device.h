@@ -52,7 +52,7 @@ class BlockQueue {
     virtual std::size_t poll() = 0;
 
     /// Asks the device for an interrupt, looks once more, sleeps until it comes or the deadline has passed,
-    /// and ends what is done. The number of requests that ended; 0 also for an interrupt without news.
+    /// and ends what is done. The number of requests that ended. It may come back with 0 before the deadline.
     /// Only where `has_interrupt()`.
     virtual std::size_t wait_for_interrupt(std::uint64_t deadline_ns) = 0;
     virtual bool has_interrupt() const = 0;
@@ -78,7 +78,9 @@ struct DiskInfo {
     std::uint32_t max_transfer = sector_size;    ///< bytes in one request, a multiple of the logical block
     std::uint32_t max_segments = 1;              ///< segments in one request
     bool read_only = false;
-    bool has_flush = false;  ///< otherwise a flush ends ok at once: there is no volatile cache to flush
+    bool has_fua = false;      ///< otherwise a request with `fua` is unsupported
+    bool has_barrier = false;  ///< otherwise a request with `barrier` is unsupported
+    bool has_flush = false;    ///< otherwise a flush ends ok at once: there is no volatile cache to flush
 };
 
 /// A disk behind any driver. Requests go through its queues; `block_io.h` has the synchronous calls.

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "guest/drivers/interrupt.h"
+#include "guest/drivers/time_source.h"
+
+namespace exo::guest {
+
+/// Sleeps for a device's interrupt without believing that it comes: looks at the device every now and then,
+/// and gives up on the interrupt when the device had news again and again without one. So a line that is
+/// routed wrong costs a driver its sleep, not its disk.
+class InterruptWatch {
+  public:
+    static constexpr std::uint64_t slice_ns = 100 * ns_per_ms;
+    static constexpr unsigned max_missed = 3;
+
+    /// `interrupt` may be null: then it is not usable from the start.
+    InterruptWatch(Interrupt* interrupt, TimeSource& time) : interrupt_(interrupt), time_(&time) {}
+
+    bool usable() const { return interrupt_ != nullptr && missed_ < max_missed; }
+    unsigned missed() const { return missed_; }
+
+    /// `arm` asks the device for an interrupt and says whether there is nothing new yet; then this sleeps,
+    /// at most until the deadline. `collect` takes the interrupt back and gives the number of requests that
+    /// ended, which is the result.
+    template <typename Arm, typename Collect>
+    std::size_t wait(std::uint64_t deadline_ns, Arm arm, Collect collect) {
+        const std::uint64_t seen = interrupt_->count();
+        const bool slept = arm();
+        bool interrupted = true;
+        if (slept) interrupted = interrupt_->wait(seen, std::min(deadline_ns, time_->now_ns() + slice_ns));
+        const std::size_t ended = collect();
+        if (slept && ended > 0) missed_ = interrupted ? 0 : missed_ + 1;
+        return ended;
+    }
+
+  private:
+    Interrupt* interrupt_;
+    TimeSource* time_;
+    unsigned missed_ = 0;
+};
+
+}  // namespace exo::guest
