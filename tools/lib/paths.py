@@ -1,0 +1,19 @@
+"""Where things are."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+RELEASE = BUILD / "release"
+VMM = RELEASE / "vmm" / "vmm"
+GUEST = RELEASE / "guest" / "exo.efi"
+
+
+def cache() -> Path:
+    """The folder for what is fetched once and kept between clones (EXO_CACHE, or under the user's cache folder)."""
+    chosen = os.environ.get("EXO_CACHE")
+    if chosen:
+        return Path(chosen).resolve()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "exo-os"
