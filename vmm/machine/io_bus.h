@@ -84,7 +84,7 @@ class IoBus {
     Range& range_of(RangeId id) { return ranges_[static_cast<std::size_t>(id)]; }
     void rebuild();
     Target find(std::uint64_t address, std::size_t size) const;
-    Range* first_at(std::uint64_t address, std::size_t size) const;
+    std::optional<std::uint64_t> offset_in_first(std::uint64_t address, std::size_t size) const;
     void dispatch_read(std::uint64_t address, std::span<std::byte> data);
     void dispatch_write(std::uint64_t address, std::span<const std::byte> data);
 

@@ -35,8 +35,9 @@ class PciBus {
 
   private:
     struct Bar {
-        PciFunction* function;
+        layout::PciSlot slot;
         unsigned index;
+        PciFunction* function;
         IoBus* bus;
         IoBus::RangeId range;
         std::optional<AddressRange> mapped;
