@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 /// What the rest of the kernel needs from the processor it runs on. x86_64/ implements it on the machine,
@@ -46,6 +47,9 @@ class InterruptGuard {
   private:
     bool were_enabled_;
 };
+
+/// The kernel's view of physical memory (RAM only) at a guest-physical address.
+std::byte* memory_at(std::uint64_t physical);
 
 /// Stops this processor for good.
 [[noreturn]] void halt();
