@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "vmm/base/error.h"
+#include "vmm/base/file_descriptor.h"
+#include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/exit.h"
+#include "vmm/kvm/vm.h"
+
+struct kvm_run;
+
+namespace exo::vmm {
+
+/// One virtual CPU, in the state after reset: the first one starts at the reset vector, the others wait for
+/// their start-up IPI in the kernel. run() belongs to one thread; request_exit() to any.
+class Vcpu {
+  public:
+    static Result<Vcpu> create(const KvmSystem& system, const Vm& vm, std::uint32_t id);
+    Vcpu(Vcpu&& other) noexcept;
+    Vcpu& operator=(Vcpu&&) = delete;
+    Vcpu(const Vcpu&) = delete;
+    Vcpu& operator=(const Vcpu&) = delete;
+    ~Vcpu();
+
+    Result<void> set_cpuid(const CpuidTable& table);
+    /// Model-specific registers that firmware expects to find set.
+    Result<void> set_initial_msrs();
+    /// Frequency of the guest's TSC; 0 when this host cannot tell.
+    std::uint32_t tsc_khz() const;
+
+    VcpuExit run();
+
+    /// Makes a later run() return at once with Interrupted, whichever comes first. A vCPU that is in the
+    /// guest now must also be sent a signal.
+    void request_exit();
+
+    /// Registers and the bytes at the instruction pointer, for a person. From the running thread only.
+    std::string describe_state(const GuestMemory& memory) const;
+
+    /// KVM's binary statistics of this vCPU (statistics.h).
+    Result<FileDescriptor> statistics() const;
+
+  private:
+    Vcpu(FileDescriptor vcpu, kvm_run* area, std::size_t area_size)
+        : vcpu_(std::move(vcpu)), area_(area), area_size_(area_size) {}
+
+    FileDescriptor vcpu_;
+    kvm_run* area_;
+    std::size_t area_size_;
+};
+
+}  // namespace exo::vmm
