@@ -1,0 +1,108 @@
+#include "vmm/storage/thread_disk.h"
+
+#include <cerrno>
+#include <system_error>
+
+namespace exo::vmm {
+
+Result<std::unique_ptr<ThreadDisk>> ThreadDisk::create(DiskImage image) {
+    auto completed = EventFd::create();
+    if (!completed) return std::unexpected(completed.error());
+    std::unique_ptr<ThreadDisk> disk(new ThreadDisk(std::move(image), std::move(*completed)));
+    try {
+        for (std::size_t i = 0; i < worker_count; ++i)
+            disk->workers_.emplace_back([disk = disk.get()] { disk->work(); });
+    } catch (const std::system_error& error) {
+        return fail("threads for disk I/O", error.what(), "raise the limit of processes (ulimit -u)");
+    }
+    return disk;
+}
+
+ThreadDisk::ThreadDisk(DiskImage image, EventFd completed)
+    : image_(std::move(image)), completed_(std::move(completed)) {}
+
+ThreadDisk::~ThreadDisk() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    has_work_.notify_all();
+}
+
+std::string ThreadDisk::description() const {
+    return image_.direct() ? "threads with preadv/pwritev, direct" : "threads with preadv/pwritev";
+}
+
+std::unique_ptr<Transfer> ThreadDisk::begin(const DiskRequest& request) {
+    if (idle_.empty()) idle_.push_back(std::make_unique<Transfer>());
+    auto transfer = std::move(idle_.back());
+    idle_.pop_back();
+    transfer->begin(request, image_.alignment());
+    return transfer;
+}
+
+void ThreadDisk::submit(std::span<const DiskRequest> requests) {
+    for (const DiskRequest& request : requests) {
+        auto transfer = begin(request);
+        {
+            const std::lock_guard lock(mutex_);
+            waiting_.push_back(std::move(transfer));
+        }
+        has_work_.notify_one();
+    }
+}
+
+std::size_t ThreadDisk::reap(std::span<DiskCompletion> completions) {
+    for (std::size_t count = 0; count < completions.size(); ++count) {
+        std::unique_ptr<Transfer> transfer;
+        {
+            const std::lock_guard lock(mutex_);
+            if (done_.empty()) return count;
+            transfer = std::move(done_.front());
+            done_.pop_front();
+        }
+        completions[count] = transfer->finish();
+        idle_.push_back(std::move(transfer));
+    }
+    return completions.size();
+}
+
+void ThreadDisk::work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        has_work_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+        if (waiting_.empty()) return;
+        auto transfer = std::move(waiting_.front());
+        waiting_.pop_front();
+        lock.unlock();
+        carry_out(*transfer);
+        lock.lock();
+        done_.push_back(std::move(transfer));
+        completed_.signal();
+    }
+}
+
+void ThreadDisk::carry_out(Transfer& transfer) const {
+    while (!transfer.ended()) {
+        const ssize_t result = call(transfer);
+        transfer.advance(result < 0 ? -errno : result);
+    }
+}
+
+ssize_t ThreadDisk::call(Transfer& transfer) const {
+    const std::span<iovec> segments = transfer.rest();
+    const int count = static_cast<int>(segments.size());
+    switch (transfer.operation()) {
+        case DiskOperation::read:
+            return ::preadv(image_.fd(), segments.data(), count, transfer.offset());
+        case DiskOperation::write:
+            return ::pwritev2(image_.fd(), segments.data(), count, transfer.offset(),
+                              transfer.fua() ? RWF_DSYNC : 0);
+        case DiskOperation::flush:
+            return ::fdatasync(image_.fd());
+    }
+    errno = EINVAL;
+    return -1;
+}
+
+}  // namespace exo::vmm
