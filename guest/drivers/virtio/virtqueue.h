@@ -42,6 +42,8 @@ class Virtqueue {
     std::uint16_t size() const { return size_; }
     std::uint16_t free_descriptors() const { return free_count_; }
 
+    /// What the next `push` will name its chain. Only when there is a free descriptor.
+    std::uint16_t next_head() const { return free_head_; }
     /// Prepares a chain and names it by a number below `size()`; nothing when there are not enough free
     /// descriptors. The device does not see it before `publish`.
     std::optional<std::uint16_t> push(std::span<const Element> elements);
@@ -55,9 +57,6 @@ class Virtqueue {
     /// Asks for an interrupt. False when something has come back already, which may go without one.
     bool enable_interrupts();
     void disable_interrupts();
-
-    /// The memory is never given back: for a device that cannot be stopped.
-    void leak() { memory_.leak(); }
 
   private:
     Virtqueue(DmaBuffer memory, std::uint16_t size, bool event_index);
