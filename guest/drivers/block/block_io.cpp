@@ -39,9 +39,10 @@ Result<SyncDisk> SyncDisk::create(BlockDevice& disk, DmaMemory& memory, TimeSour
                                   std::size_t buffer_size) {
     const std::size_t block = disk.info().logical_block;
     const std::size_t limit = std::min<std::size_t>(buffer_size, disk.info().max_transfer);
-    auto buffer = DmaBuffer::allocate(memory, std::max(block, limit / block * block));
+    const std::size_t chunk = std::max(block, limit / block * block);
+    auto buffer = DmaBuffer::allocate(memory, chunk);
     if (!buffer) return std::unexpected(buffer.error());
-    return SyncDisk(disk, time, std::move(*buffer));
+    return SyncDisk(disk, time, std::move(*buffer), chunk);
 }
 
 BlockStatus SyncDisk::transfer(BlockOperation operation, std::uint64_t sector, std::size_t size) {
@@ -55,7 +56,7 @@ BlockStatus SyncDisk::transfer(BlockOperation operation, std::uint64_t sector, s
 
 Result<void> SyncDisk::read(std::uint64_t sector, std::span<std::byte> data) {
     while (!data.empty()) {
-        const std::size_t size = std::min(data.size(), buffer_.size());
+        const std::size_t size = std::min(data.size(), chunk_);
         const BlockStatus status = transfer(BlockOperation::read, sector, size);
         if (status != BlockStatus::ok) return to_result("cannot read from the disk", status);
         std::memcpy(data.data(), buffer_.data(), size);
@@ -67,7 +68,7 @@ Result<void> SyncDisk::read(std::uint64_t sector, std::span<std::byte> data) {
 
 Result<void> SyncDisk::write(std::uint64_t sector, std::span<const std::byte> data) {
     while (!data.empty()) {
-        const std::size_t size = std::min(data.size(), buffer_.size());
+        const std::size_t size = std::min(data.size(), chunk_);
         std::memcpy(buffer_.data(), data.data(), size);
         const BlockStatus status = transfer(BlockOperation::write, sector, size);
         if (status != BlockStatus::ok) return to_result("cannot write to the disk", status);

@@ -32,13 +32,14 @@ class SyncDisk {
     BlockDevice& disk() const { return *disk_; }
 
   private:
-    SyncDisk(BlockDevice& disk, TimeSource& time, DmaBuffer buffer)
-        : disk_(&disk), time_(&time), buffer_(std::move(buffer)) {}
+    SyncDisk(BlockDevice& disk, TimeSource& time, DmaBuffer buffer, std::size_t chunk)
+        : disk_(&disk), time_(&time), buffer_(std::move(buffer)), chunk_(chunk) {}
     BlockStatus transfer(BlockOperation operation, std::uint64_t sector, std::size_t size);
 
     BlockDevice* disk_;
     TimeSource* time_;
     DmaBuffer buffer_;
+    std::size_t chunk_;  ///< bytes of the buffer that one request uses
 };
 
 }  // namespace exo::guest

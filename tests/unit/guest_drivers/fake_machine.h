@@ -56,7 +56,7 @@ class FakeMachine final : public TimeSource, public DmaMemory, public InterruptS
     // TimeSource
     std::uint64_t now_ns() const override { return now_ns_; }
     void relax() override {
-        now_ns_ += 100;
+        now_ns_ += 1000;
         if (on_idle) on_idle();
     }
     void advance(std::uint64_t ns) { now_ns_ += ns; }
