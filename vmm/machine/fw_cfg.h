@@ -110,8 +110,8 @@ class FwCfg {
     void select(std::uint16_t item);
     std::byte next_byte();
     void run_dma(GuestAddress descriptor);
-    bool transfer(const Dma& operation, std::span<const std::byte>& delivered);
-    bool read_to_guest(const Dma& operation, std::span<const std::byte>& delivered);
+    bool transfer(Dma& operation);
+    bool read_to_guest(Dma& operation);
     std::span<const std::byte> rest(std::uint64_t limit) const;
     void rebuild_directory();
 

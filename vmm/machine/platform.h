@@ -67,7 +67,8 @@ class Platform {
 
     Platform(const PlatformConfig& config, const PlatformPorts& outside);
     Result<void> fill_fw_cfg(const PlatformConfig& config);
-    void place_models();
+    void place_ports();
+    void place_flash(const PlatformConfig& config);
 
     IoBus ports_;
     IoBus memory_;

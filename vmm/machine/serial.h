@@ -47,9 +47,9 @@ class Serial final : public ByteHandler {
 
     std::size_t fifo_depth() const;
     std::uint8_t read_data();
-    std::uint8_t line_status();
-    std::uint8_t modem_status() const;
-    std::uint8_t interrupt_id();
+    std::uint8_t read_line_status();
+    std::uint8_t modem_status_value() const;
+    std::uint8_t read_interrupt_id();
     std::uint8_t pending_interrupt() const;
     void write_data(std::uint8_t value);
     void write_interrupt_enable(std::uint8_t value);

@@ -10,9 +10,13 @@ namespace exo::vmm::acpi {
 /// ACPI as firmware takes it from fw_cfg: two blobs with offsets for pointers, and the commands that place
 /// them, relocate the pointers and fix the checksums (QEMU's "BIOS linker/loader").
 struct Files {
-    std::vector<std::byte> rsdp;    ///< etc/acpi/rsdp
-    std::vector<std::byte> tables;  ///< etc/acpi/tables: DSDT, FACS, FADT, MADT, RSDT, XSDT
-    std::vector<std::byte> loader;  ///< etc/table-loader
+    static constexpr const char* rsdp_name = "etc/acpi/rsdp";
+    static constexpr const char* tables_name = "etc/acpi/tables";
+    static constexpr const char* loader_name = "etc/table-loader";
+
+    std::vector<std::byte> rsdp;
+    std::vector<std::byte> tables;  ///< FACS, DSDT, FADT, MADT, RSDT, XSDT
+    std::vector<std::byte> loader;
 };
 
 struct Description {
