@@ -1,0 +1,82 @@
+#include "vmm/devices/disk_thread.h"
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include <array>
+#include <system_error>
+
+namespace exo::vmm {
+
+Result<std::unique_ptr<DiskThread>> DiskThread::create(FusionBlk& device, std::string name) {
+    FileDescriptor waiter(::epoll_create1(EPOLL_CLOEXEC));
+    if (!waiter) return fail_errno("I/O thread of " + name, errno);
+    auto stop = EventFd::create();
+    if (!stop) return std::unexpected(stop.error());
+    std::unique_ptr<DiskThread> thread(
+        new DiskThread(device, std::move(name), std::move(waiter), std::move(*stop)));
+    auto watched = thread->watch(thread->stop_.get());
+    if (watched) watched = thread->watch(device.completion_fd());
+    for (std::uint32_t queue = 0; watched && queue < device.queue_count(); ++queue)
+        watched = thread->watch(device.doorbell_fd(queue));
+    if (!watched) return std::unexpected(watched.error());
+    return thread;
+}
+
+DiskThread::DiskThread(FusionBlk& device, std::string name, FileDescriptor waiter, EventFd stop)
+    : device_(device), name_(std::move(name)), waiter_(std::move(waiter)), stop_(std::move(stop)) {}
+
+DiskThread::~DiskThread() {
+    stop();
+}
+
+/// Edge-triggered: each signal wakes the thread once and nobody has to read the descriptor, which saves a
+/// system call for each doorbell.
+Result<void> DiskThread::watch(int fd) const {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    if (::epoll_ctl(waiter_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return {};
+    return fail_errno("I/O thread of " + name_, errno);
+}
+
+Result<void> DiskThread::start() {
+    stopping_ = false;
+    try {
+        thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& error) {
+        return fail("I/O thread of " + name_, error.what(), "raise the limit of processes (ulimit -u)");
+    }
+    ::pthread_setname_np(thread_.native_handle(), name_.substr(0, 15).c_str());
+    return {};
+}
+
+void DiskThread::stop() {
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    stop_.signal();
+    thread_.join();
+}
+
+void DiskThread::run() const {
+    while (!stopping_) {
+        while (device_.service() && !stopping_) continue;
+        if (!stopping_) wait();
+    }
+    quiesce();
+}
+
+void DiskThread::quiesce() const {
+    device_.reset();
+    for (;;) {
+        while (device_.service()) continue;
+        if (device_.quiescent()) return;
+        wait();
+    }
+}
+
+void DiskThread::wait() const {
+    std::array<epoll_event, 8> events;
+    static_cast<void>(::epoll_wait(waiter_.get(), events.data(), static_cast<int>(events.size()), -1));
+}
+
+}  // namespace exo::vmm

@@ -1,0 +1,144 @@
+#include "vmm/devices/fusion_blk.h"
+
+#include <x86intrin.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace exo::vmm {
+
+using block::DeviceStatus;
+using block::QueueState;
+
+std::uint64_t read_tsc() {
+    return __rdtsc();
+}
+
+Result<std::unique_ptr<FusionBlk>> FusionBlk::create(const GuestMemory& memory, Disk& disk,
+                                                     const Clock& clock, const Options& options) {
+    if (options.queue_count == 0 || options.queue_count > block::queue_limit)
+        return fail("fusion-blk", fmt::format("{} queues", options.queue_count),
+                    fmt::format("give it 1 to {}", block::queue_limit));
+    std::vector<EventFd> doorbells;
+    for (std::uint32_t i = 0; i < options.queue_count; ++i) {
+        auto doorbell = EventFd::create();
+        if (!doorbell) return std::unexpected(doorbell.error());
+        doorbells.push_back(std::move(*doorbell));
+    }
+    return std::unique_ptr<FusionBlk>(new FusionBlk(memory, disk, clock, options, std::move(doorbells)));
+}
+
+FusionBlk::FusionBlk(const GuestMemory& memory, Disk& disk, const Clock& clock, const Options& options,
+                     std::vector<EventFd> doorbells)
+    : disk_(disk),
+      clock_(clock),
+      serial_(options.serial),
+      doorbells_(std::move(doorbells)),
+      shared_{.memory = memory,
+              .limits = {.sectors = disk.geometry().size / block::sector_size,
+                         .logical_block = disk.geometry().logical_block,
+                         .read_only = disk.geometry().read_only},
+              .tsc = options.tsc,
+              .depth_limit = disk.depth()},
+      queues_(options.queue_count) {}
+
+void FusionBlk::connect_interrupt(std::uint32_t vector, InterruptLine& line) {
+    if (lines_.size() <= vector) lines_.resize(vector + 1, nullptr);
+    lines_[vector] = &line;
+}
+
+bool FusionBlk::service() {
+    bool more = false;
+    {
+        const std::lock_guard lock(mutex_);
+        more = work();
+    }
+    raise_interrupts();
+    return more;
+}
+
+/// The disk is reaped twice: what ends while it is submitted (from memory, or from the page cache) goes out
+/// with the same notification.
+bool FusionBlk::work() {
+    shared_.now = clock_.now();
+    bool more = reap();
+    for (Queue& queue : queues_) {
+        if (queue.engine) queue.engine->pick_up(shared_);
+    }
+    if (!shared_.batch.empty()) {
+        disk_.submit(shared_.batch);
+        shared_.batch.clear();
+        shared_.now = clock_.now();
+        more |= reap();
+    }
+    for (Queue& queue : queues_) {
+        if (!queue.engine) continue;
+        if (queue.engine->publish(shared_)) due_.push_back(queue.registers.vector);
+        more |= !queue.engine->settle(shared_);
+        if (queue.engine->broken()) {
+            queue.registers.state = QueueState::broken;
+            status_ = DeviceStatus::failed;
+        }
+    }
+    return more;
+}
+
+bool FusionBlk::reap() {
+    std::array<DiskCompletion, 64> completions;
+    const std::size_t count = disk_.reap(completions);
+    for (const DiskCompletion& completion : std::span(completions).first(count)) {
+        --shared_.in_flight;
+        // After a reset there is no queue to tell; the count is all that matters.
+        auto& engine = queues_[completion.cookie >> 32].engine;
+        if (engine) engine->complete(completion, shared_);
+    }
+    end_reset();
+    return count == completions.size();
+}
+
+/// Outside the lock, which a vCPU may hold the MSI-X table's lock and wait for. So an interrupt may follow a
+/// reset; a message-signalled interrupt without news is harmless.
+void FusionBlk::raise_interrupts() {
+    for (const std::uint32_t vector : due_) {
+        const auto start = clock_.now();
+        lines_[vector]->raise();
+        const auto cost = clock_.now() - start;
+        const std::lock_guard lock(mutex_);
+        shared_.notification_cost.add(cost);
+    }
+    due_.clear();
+}
+
+void FusionBlk::reset() {
+    const std::lock_guard lock(mutex_);
+    reset_locked();
+}
+
+void FusionBlk::reset_locked() {
+    for (Queue& queue : queues_) queue = {};
+    driver_features_ = 0;
+    queue_select_ = 0;
+    status_ = DeviceStatus::resetting;
+    ++shared_.counters.resets;
+    end_reset();
+}
+
+void FusionBlk::end_reset() {
+    if (status_ == DeviceStatus::resetting && shared_.in_flight == 0) status_ = DeviceStatus::reset;
+}
+
+bool FusionBlk::quiescent() const {
+    const std::lock_guard lock(mutex_);
+    return shared_.in_flight == 0;
+}
+
+FusionBlkCounters FusionBlk::counters() const {
+    const std::lock_guard lock(mutex_);
+    for (const EventFd& doorbell : doorbells_) doorbells_counted_ += doorbell.drain();
+    FusionBlkCounters counters = shared_.counters;
+    counters.doorbells = doorbells_counted_;
+    return counters;
+}
+
+}  // namespace exo::vmm
