@@ -117,6 +117,10 @@ unsigned KvmSystem::max_vcpus() const {
     return static_cast<unsigned>(most > 0 ? most : std::max(4, capability(KVM_CAP_NR_VCPUS)));
 }
 
+bool KvmSystem::has_tsc_deadline_timer() const {
+    return capability(KVM_CAP_TSC_DEADLINE_TIMER) != 0;
+}
+
 Result<std::size_t> KvmSystem::vcpu_area_size() const {
     const auto size = kvm_ioctl(fd(), KVM_GET_VCPU_MMAP_SIZE, 0, "KVM_GET_VCPU_MMAP_SIZE");
     if (!size) return std::unexpected(size.error());

@@ -32,6 +32,7 @@ class KvmSystem {
     Result<void> check_required() const;
 
     unsigned max_vcpus() const;
+    bool has_tsc_deadline_timer() const;
     /// Bytes of the area that a vCPU shares with the kernel.
     Result<std::size_t> vcpu_area_size() const;
     Result<CpuidTable> supported_cpuid() const;

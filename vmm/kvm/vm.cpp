@@ -122,6 +122,13 @@ Result<void> Vm::set_routes(std::span<const MsiRoute> routes) {
     return without_value(kvm_ioctl(fd(), KVM_SET_GSI_ROUTING, table, "KVM_SET_GSI_ROUTING"));
 }
 
+void Vm::set_pin(std::uint32_t gsi, bool asserted) const {
+    kvm_irq_level level{};
+    level.irq = gsi;
+    level.level = asserted ? 1 : 0;
+    static_cast<void>(::ioctl(fd(), KVM_IRQ_LINE, &level));
+}
+
 Result<void> Vm::attach_interrupt(int event, std::uint32_t gsi) {
     return irqfd(fd(), event, gsi, 0);
 }

@@ -60,6 +60,8 @@ class Vm {
 
     /// Replaces all routes: the pins' own, and these.
     Result<void> set_routes(std::span<const MsiRoute> routes);
+    /// Level of an interrupt pin. Cannot fail once the interrupt controllers exist.
+    void set_pin(std::uint32_t gsi, bool asserted) const;
     /// From now on a signal on `event` raises `gsi`.
     Result<void> attach_interrupt(int event, std::uint32_t gsi);
     Result<void> detach_interrupt(int event, std::uint32_t gsi);

@@ -1,0 +1,236 @@
+#include "vmm/machine/machine.h"
+
+#include <pthread.h>
+
+#include <csignal>
+
+#include "shared/platform/exit_status.h"
+#include "vmm/machine/exit_dispatch.h"
+
+namespace exo::vmm {
+namespace {
+
+constexpr std::uint32_t physical_address_leaf = 0x8000'0008;
+constexpr unsigned default_physical_bits = 36;
+
+/// Takes a vCPU's thread out of the guest, or out of a blocking call.
+int kick_signal() {
+    return SIGRTMIN;
+}
+
+void catch_kicks() {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};
+    ::sigaction(kick_signal(), &action, nullptr);
+}
+
+/// Threads inherit the mask: signals for the process are the main thread's to answer.
+class AllSignalsButKicksBlocked {
+  public:
+    AllSignalsButKicksBlocked() {
+        sigset_t blocked;
+        ::sigfillset(&blocked);
+        ::sigdelset(&blocked, kick_signal());
+        ::pthread_sigmask(SIG_SETMASK, &blocked, &before_);
+    }
+    AllSignalsButKicksBlocked(const AllSignalsButKicksBlocked&) = delete;
+    AllSignalsButKicksBlocked& operator=(const AllSignalsButKicksBlocked&) = delete;
+    ~AllSignalsButKicksBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_;
+};
+
+unsigned physical_bits(const CpuidTable& cpuid) {
+    const auto leaf = std::ranges::find(cpuid, physical_address_leaf, &CpuidEntry::function);
+    return leaf == cpuid.end() ? default_physical_bits : leaf->eax & 0xff;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const MachineConfig& config,
+                                                 const MachinePorts& outside) {
+    const auto cpuid = system.supported_cpuid();
+    if (!cpuid) return std::unexpected(cpuid.error());
+    auto ram = GuestRam::create(config.ram);
+    if (!ram) return std::unexpected(ram.error());
+    auto ended = EventFd::create();
+    if (!ended) return std::unexpected(ended.error());
+    auto vm = Vm::create(system);
+    if (!vm) return std::unexpected(vm.error());
+
+    std::unique_ptr<Machine> machine(
+        new Machine(std::move(*ram), std::move(*vm), std::move(*ended), config, outside));
+    Vm& made = machine->vm_;
+    auto done = made.place_intel_pages(layout::kvm_identity_map, layout::kvm_tss);
+    if (done) done = made.create_interrupt_controllers();
+    if (done) done = machine->map_memory(config);
+    if (done) done = machine->create_platform(config, *cpuid);
+    if (done) done = machine->create_vcpus(system, *cpuid);
+    if (!done) return std::unexpected(done.error());
+    return machine;
+}
+
+Machine::Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside)
+    : cpus_(config.cpus),
+      outside_(outside),
+      ended_(std::move(ended)),
+      ram_(std::move(ram)),
+      memory_(ram_.regions()),
+      vm_(std::move(vm)),
+      routes_([this](std::span<const MsiRoute> routes) { return vm_.set_routes(routes); }),
+      serial_pin_(vm_, layout::serial_irq),
+      sci_(vm_, layout::sci_irq) {}
+
+Machine::~Machine() {
+    stop();
+    wait();
+}
+
+Result<void> Machine::map_memory(const MachineConfig& config) {
+    std::uint32_t slot = 0;
+    for (const GuestMemory::Region& region : memory_.regions())
+        if (auto done = vm_.map({slot++, region.start, region.host}); !done) return done;
+    const auto place = layout::place_flash(config.flash_variables.size(), config.flash_code.size());
+    if (!config.flash_variables.empty()) {
+        const GuestAddress start{place.variables.start};
+        if (auto done = vm_.map({slot++, start, config.flash_variables, true}); !done) return done;
+    }
+    return vm_.map({slot, {place.code.start}, config.flash_code, true});
+}
+
+Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTable& cpuid) {
+    const auto windows = layout::pci_windows(config.ram, physical_bits(cpuid));
+    const PlatformConfig platform{.cpus = config.cpus,
+                                  .ram = config.ram,
+                                  .windows = windows,
+                                  .acpi = acpi::build({config.cpus, windows}),
+                                  .flash_variables = config.flash_variables,
+                                  .flash_code = config.flash_code,
+                                  .kernel = config.kernel,
+                                  .initrd = {},
+                                  .command_line = config.command_line};
+    auto made = Platform::create(platform, {.memory = memory_,
+                                            .clock = outside_.clock,
+                                            .events = *this,
+                                            .serial_output = outside_.console,
+                                            .serial_interrupt = serial_pin_,
+                                            .sci = sci_,
+                                            .debug_output = outside_.firmware_log});
+    if (!made) return std::unexpected(made.error());
+    platform_ = std::move(*made);
+    return {};
+}
+
+Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cpuid) {
+    CpuTopology topology{.cpus = cpus_, .tsc_deadline = system.has_tsc_deadline_timer()};
+    for (unsigned id = 0; id < cpus_; ++id) {
+        auto vcpu = Vcpu::create(system, vm_, id);
+        if (!vcpu) return std::unexpected(vcpu.error());
+        topology.tsc_khz = vcpu->tsc_khz();
+        auto done = vcpu->set_cpuid(cpuid_for_vcpu(cpuid, id, topology));
+        if (done) done = vcpu->set_initial_msrs();
+        if (!done) return done;
+        vcpus_.push_back(std::make_unique<VcpuSlot>(std::move(*vcpu)));
+    }
+    return {};
+}
+
+Result<void> Machine::start() {
+    catch_kicks();
+    const AllSignalsButKicksBlocked blocked;
+    // No vCPU runs before all threads exist, so that each can end the others.
+    const auto gate = std::make_shared<std::latch>(1);
+    Result<void> done;
+    try {
+        for (unsigned id = 0; id < cpus_; ++id)
+            vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
+    } catch (const std::system_error& error) {
+        done = fail("cannot start a thread for every vCPU", error.what(), "Raise the limit (ulimit -u).");
+        stop();
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        threads_run_ = true;
+        timeline_.vcpu_start = outside_.clock.now();
+    }
+    gate->count_down();
+    return done;
+}
+
+void Machine::run_vcpu(unsigned id, const std::latch& gate) {
+    ::pthread_setname_np(::pthread_self(), fmt::format("vcpu {}", id).c_str());
+    gate.wait();
+    VcpuSlot& slot = *vcpus_[id];
+    while (!ending_.load(std::memory_order_acquire)) {
+        const VcpuExit exit = slot.vcpu.run();
+        slot.exits.add(exit);
+        if (is_access(exit))
+            serve(exit, platform_->ports(), platform_->memory());
+        else if (const auto reason = fatal_reason(exit))
+            end({.kind = MachineEnd::Kind::died,
+                 .status = platform::status_guest_died,
+                 .explanation =
+                     fmt::format("vCPU {}: {}\n{}", id, *reason, slot.vcpu.describe_state(memory_))});
+    }
+}
+
+void Machine::end(MachineEnd end) {
+    const std::lock_guard lock(mutex_);
+    if (end_) return;
+    end_ = std::move(end);
+    timeline_.end = outside_.clock.now();
+    ending_.store(true, std::memory_order_release);
+    if (threads_run_) kick_vcpus();
+    ended_.signal();
+}
+
+void Machine::kick_vcpus() {
+    for (const auto& slot : vcpus_) {
+        slot->vcpu.request_exit();
+        if (slot->thread.joinable()) ::pthread_kill(slot->thread.native_handle(), kick_signal());
+    }
+}
+
+MachineEnd Machine::wait() {
+    for (const auto& slot : vcpus_)
+        if (slot->thread.joinable()) slot->thread.join();
+    const std::lock_guard lock(mutex_);
+    threads_run_ = false;
+    return end_.value_or(MachineEnd{});
+}
+
+void Machine::boot_phase(platform::BootPhase phase) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto now = outside_.clock.now();
+        switch (phase) {
+            case platform::BootPhase::loader_entry:
+                timeline_.firmware_handover = now;
+                break;
+            case platform::BootPhase::kernel_entry:
+                timeline_.kernel_entry = now;
+                break;
+            case platform::BootPhase::ready:
+                timeline_.ready = now;
+                break;
+        }
+    }
+    if (outside_.boot_phase) outside_.boot_phase(phase);
+}
+
+MachineReport Machine::report() const {
+    MachineReport report;
+    for (const auto& slot : vcpus_) {
+        report.exits.add(slot->exits);
+        if (const auto file = slot->vcpu.statistics())
+            if (const auto statistics = read_statistics(file->get())) add_statistics(report.kvm, *statistics);
+    }
+    report.ports = platform_->ports().counts();
+    report.memory = platform_->memory().counts();
+    const std::lock_guard lock(mutex_);
+    report.timeline = timeline_;
+    return report;
+}
+
+}  // namespace exo::vmm

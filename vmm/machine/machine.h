@@ -1,0 +1,129 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "vmm/base/clock.h"
+#include "vmm/base/error.h"
+#include "vmm/base/event_fd.h"
+#include "vmm/kvm/msi_routes.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/machine/guest_ram.h"
+#include "vmm/machine/io_trace.h"
+#include "vmm/machine/kvm_pin.h"
+#include "vmm/machine/machine_events.h"
+#include "vmm/machine/machine_report.h"
+#include "vmm/machine/platform.h"
+
+namespace exo::vmm {
+
+struct MachineConfig {
+    unsigned cpus = 1;
+    layout::RamSplit ram{};
+    /// Page-aligned, never written; they outlive the machine, as the kernel's bytes do.
+    std::span<std::byte> flash_variables;
+    std::span<std::byte> flash_code;
+    std::span<const std::byte> kernel;
+    std::string command_line;
+};
+
+/// What the machine needs from outside; all of it outlives the machine.
+struct MachinePorts {
+    const Clock& clock;
+    SerialOutput& console;
+    std::function<void(std::span<const std::byte>)> firmware_log;
+    /// Told on the vCPU's thread when the guest passes a point of its boot; may be empty.
+    std::function<void(platform::BootPhase)> boot_phase;
+};
+
+struct MachineEnd {
+    enum class Kind : std::uint8_t {
+        exited,  ///< by the exit port or ACPI, with `status`
+        reset,   ///< the guest asked for a fresh start
+        died,    ///< `explanation` says of what
+        stopped  ///< by stop()
+    };
+    Kind kind = Kind::stopped;
+    std::uint16_t status = 0;
+    std::string explanation = {};
+};
+
+/// One machine from power-on to its end: memory, firmware, vCPUs on a thread each, and the platform. It runs
+/// once; a reset of the guest is a new Machine of the same configuration.
+class Machine final : private MachineEvents {
+  public:
+    static Result<std::unique_ptr<Machine>> create(const KvmSystem& system, const MachineConfig& config,
+                                                   const MachinePorts& outside);
+    ~Machine() override;
+
+    /// Records what the guest does on the platform's buses; before start().
+    void record(IoTrace& trace) { trace.attach(*platform_); }
+
+    /// Lets the vCPUs run.
+    Result<void> start();
+    /// Ends the machine, from any thread, at any time. The first end that happens is the one that counts.
+    void stop() { end({.kind = MachineEnd::Kind::stopped}); }
+    /// Readable once the machine has ended; then wait() returns soon.
+    int ended_fd() const { return ended_.get(); }
+    /// Waits for the end, and for all threads of the machine.
+    MachineEnd wait();
+    /// After wait().
+    MachineReport report() const;
+
+    Serial& serial() { return platform_->serial(); }
+    std::size_t guest_memory_size() const { return ram_.host().size(); }
+
+  private:
+    struct VcpuSlot {
+        explicit VcpuSlot(Vcpu v) : vcpu(std::move(v)) {}
+        Vcpu vcpu;
+        ExitCounts exits;  ///< the thread's own while it runs
+        std::thread thread;
+    };
+
+    Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside);
+    Result<void> map_memory(const MachineConfig& config);
+    Result<void> create_platform(const MachineConfig& config, const CpuidTable& cpuid);
+    Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
+
+    void run_vcpu(unsigned id, const std::latch& gate);
+    void end(MachineEnd end);
+    void kick_vcpus();
+
+    void reset_requested() override { end({.kind = MachineEnd::Kind::reset}); }
+    void power_off_requested() override { end({.kind = MachineEnd::Kind::exited}); }
+    void exit_requested(std::uint16_t status) override {
+        end({.kind = MachineEnd::Kind::exited, .status = status});
+    }
+    void boot_phase(platform::BootPhase phase) override;
+
+    unsigned cpus_;
+    const MachinePorts outside_;
+    EventFd ended_;
+    GuestRam ram_;
+    GuestMemory memory_;
+    Vm vm_;
+    MsiRoutes routes_;
+    KvmPin serial_pin_;
+    KvmPin sci_;
+    std::unique_ptr<Platform> platform_;
+    std::vector<std::unique_ptr<VcpuSlot>> vcpus_;
+
+    std::atomic<bool> ending_ = false;
+    mutable std::mutex mutex_;  ///< covers the rest
+    std::optional<MachineEnd> end_;
+    bool threads_run_ = false;
+    BootTimeline timeline_;
+};
+
+}  // namespace exo::vmm
