@@ -27,16 +27,17 @@ PageIndex BuddyAllocator::allocate(unsigned order) {
     return page;
 }
 
-PageIndex BuddyAllocator::allocate_run(PageIndex count) {
-    const bool one_block = count <= largest_block;
-    const PageIndex page = one_block ? take_block(order_for(count)) : take_run_above_largest(count);
+PageIndex BuddyAllocator::allocate_run(PageIndex count, unsigned order) {
+    if (order >= order_count) return no_page;
+    order = std::max(order, std::min(order_for(count), order_count - 1));
+    const PageIndex page = count <= largest_block ? take_block(order) : take_run_above_largest(count);
     if (page == no_page) {
         ++statistics_.failures;
         return no_page;
     }
     // What the rounding took too much goes back at once.
-    const PageIndex taken = one_block ? std::bit_ceil(std::max<PageIndex>(count, 1))
-                                      : (count + largest_block - 1) / largest_block * largest_block;
+    const PageIndex block = PageIndex{1} << order;
+    const PageIndex taken = (count + block - 1) / block * block;
     insert_run(page + count, taken - count);
     count_taken(count);
     return page;

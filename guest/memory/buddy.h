@@ -34,9 +34,9 @@ class BuddyAllocator {
     /// A block of 2^order pages at a multiple of its size; no_page when there is none.
     PageIndex allocate(unsigned order);
 
-    /// Exactly `count` contiguous pages, any number, at a multiple of the smallest power of two that holds
-    /// them (of 1 MiB above that); no_page when there are none.
-    PageIndex allocate_run(PageIndex count);
+    /// Exactly `count` contiguous pages, any number, at a multiple of 2^`order` pages and of the smallest
+    /// power of two that holds them (of 1 MiB above that); no_page when there are none.
+    PageIndex allocate_run(PageIndex count, unsigned order = 0);
 
     /// Gives back `count` pages, however they were allocated.
     void free(PageIndex first, PageIndex count);

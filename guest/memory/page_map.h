@@ -29,15 +29,15 @@ struct PageInfo {
     PageIndex next;  ///< list links: of free blocks of one order, or of slabs with free objects
     PageIndex previous;
     PageKind kind;
-    std::uint8_t level;         ///< order of a free block, size class of a slab
-    std::uint16_t owner;        ///< slab: the CPU whose lists it is on
-    std::uint16_t free_head;    ///< slab: first free object, its offset in units of 8 bytes
-    std::uint16_t free_count;   ///< slab: objects on the list of free_head
-    std::uint16_t fresh;        ///< slab: objects handed out or listed at least once; those behind are untouched
-    std::uint16_t colour;       ///< slab: offset of the first object in bytes
-    std::uint32_t remote;       ///< slab: objects freed by other CPUs (see remote_frees.h)
-    PageIndex inbox_next;       ///< slab: link of its owner's inbox
-    std::uint32_t run_pages;    ///< large: length in pages
+    std::uint8_t level;        ///< order of a free block, size class of a slab
+    std::uint16_t owner;       ///< slab: the CPU whose lists it is on
+    std::uint16_t free_head;   ///< slab: first free object, its offset in units of 8 bytes
+    std::uint16_t free_count;  ///< slab: objects on the list of free_head
+    std::uint16_t fresh;   ///< slab: objects handed out or listed at least once; those behind are untouched
+    std::uint16_t colour;  ///< slab: offset of the first object in bytes
+    std::uint32_t remote;  ///< slab: objects freed by other CPUs (see remote_frees.h)
+    PageIndex inbox_next;  ///< slab: link of its owner's inbox
+    std::uint32_t run_pages;  ///< large: length in pages
 };
 static_assert(sizeof(PageInfo) == 32);
 

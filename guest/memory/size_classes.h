@@ -31,7 +31,9 @@ inline constexpr auto size_class_table = make_size_class_table();
 }  // namespace detail
 
 /// The smallest class that holds `size` bytes, 0 … largest_small_size; no bytes count as one.
-constexpr SizeClass size_class_of(std::size_t size) { return detail::size_class_table[(size + 7) / 8]; }
+constexpr SizeClass size_class_of(std::size_t size) {
+    return detail::size_class_table[(size + 7) / 8];
+}
 
 /// Every object of a class is aligned to the largest power of two that divides its size.
 constexpr std::size_t size_class_alignment(SizeClass size_class) {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+namespace exo::guest {
+
+/// Counted by one thread without any cost over a plain number, read by all.
+class OwnCounter {
+  public:
+    void add_one() { __atomic_store_n(&value_, value_ + 1, __ATOMIC_RELAXED); }
+    /// For the thread that counts.
+    std::uint64_t own() const { return value_; }
+    /// For any thread.
+    std::uint64_t read() const { return __atomic_load_n(&value_, __ATOMIC_RELAXED); }
+
+  private:
+    std::uint64_t value_ = 0;
+};
+
+}  // namespace exo::guest

@@ -1,0 +1,72 @@
+// The buddy behind its lock, as the levels above see it.
+#pragma once
+
+#include "guest/memory/buddy.h"
+#include "guest/memory/locked.h"
+#include "guest/memory/page_map.h"
+
+namespace exo::guest {
+
+template <class Lock>
+class PageSupply {
+  public:
+    explicit PageSupply(const PageMap& map) : map_(map), buddy_(map) {}
+
+    const PageMap& map() const { return map_; }
+
+    void add(PageIndex first, PageIndex count) {
+        const Locked guard(lock_);
+        buddy_.add(first, count);
+    }
+    /// A page to split into objects; no_page when there is none. What kind a page is changes only under the
+    /// lock, because the buddy looks at its neighbours' kinds.
+    PageIndex take_slab(SizeClass size_class) {
+        const Locked guard(lock_);
+        const PageIndex page = buddy_.allocate(0);
+        if (page == no_page) return no_page;
+        map_[page].kind = PageKind::slab;
+        map_[page].level = size_class;
+        return page;
+    }
+    void give_slab(PageIndex page) {
+        const Locked guard(lock_);
+        buddy_.free(page, 1);
+    }
+    /// `count` contiguous pages for one allocation, at a multiple of 2^`order` pages.
+    PageIndex take_large(PageIndex count, unsigned order) {
+        const Locked guard(lock_);
+        const PageIndex page = buddy_.allocate_run(count, order);
+        if (page == no_page) return no_page;
+        map_[page].kind = PageKind::large;
+        map_[page].run_pages = count;
+        ++large_allocations_;
+        large_pages_ += count;
+        return page;
+    }
+    void give_large(PageIndex page) {
+        const Locked guard(lock_);
+        large_pages_ -= map_[page].run_pages;
+        buddy_.free(page, map_[page].run_pages);
+    }
+    std::uint64_t large_allocations() {
+        const Locked guard(lock_);
+        return large_allocations_;
+    }
+    std::uint64_t large_pages() {
+        const Locked guard(lock_);
+        return large_pages_;
+    }
+    BuddyAllocator::Statistics statistics() {
+        const Locked guard(lock_);
+        return buddy_.statistics();
+    }
+
+  private:
+    PageMap map_;
+    Lock lock_;
+    BuddyAllocator buddy_;
+    std::uint64_t large_allocations_ = 0;  ///< since the start
+    std::uint64_t large_pages_ = 0;        ///< held now
+};
+
+}  // namespace exo::guest
