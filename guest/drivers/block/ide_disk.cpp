@@ -1,0 +1,92 @@
+#include "guest/drivers/block/ide_disk.h"
+
+#include <algorithm>
+
+namespace exo::guest {
+namespace {
+
+constexpr std::uint64_t lba28_end = std::uint64_t{1} << 28;
+
+/// One operation in its four forms.
+struct Opcodes {
+    std::uint8_t single28, multiple28, single48, multiple48;
+
+    std::uint8_t pick(bool multiple, bool lba48) const {
+        if (lba48) return multiple ? multiple48 : single48;
+        return multiple ? multiple28 : single28;
+    }
+};
+constexpr Opcodes read_opcodes{0x20, 0xc4, 0x24, 0x29};
+constexpr Opcodes write_opcodes{0x30, 0xc5, 0x34, 0x39};
+constexpr std::uint8_t opcode_flush = 0xe7;
+constexpr std::uint8_t opcode_flush48 = 0xea;
+
+}  // namespace
+
+IdeDisk::IdeDisk(std::shared_ptr<IdeChannel> channel, unsigned drive, const IdeIdentity& identity)
+    : channel_(std::move(channel)), drive_(drive), identity_(identity) {
+    info_.driver = "ide";
+    info_.model = identity_.model();
+    info_.serial = identity_.serial();
+    info_.sectors = identity_.sectors;
+    info_.physical_block = identity_.physical_block;
+    info_.max_transfer = IdeChannel::max_sectors * sector_size;
+    info_.max_segments = 32;
+    info_.has_flush = identity_.has_flush;
+    info_.has_barrier = true;  // requests run one after the other
+}
+
+std::size_t IdeDisk::submit(std::span<BlockRequest* const> requests) {
+    std::size_t taken = 0;
+    for (BlockRequest* request : requests) {
+        if (!start(*request)) break;
+        ++counters_.submitted;
+        ++taken;
+    }
+    return taken;
+}
+
+bool IdeDisk::start(BlockRequest& request) {
+    BlockStatus status = channel_->dead() ? BlockStatus::device_failed : check_request(info_, request);
+    const bool needs_drive = request.operation != BlockOperation::flush || info_.has_flush;
+    if (status != BlockStatus::ok || !needs_drive) {
+        ++counters_.completed;
+        if (status != BlockStatus::ok) ++counters_.failed;
+        request.finish(status);
+        return true;
+    }
+    if (channel_->busy()) return false;
+    channel_->start(drive_, command_for(request), request, counters_);
+    return true;
+}
+
+IdeChannel::Command IdeDisk::command_for(const BlockRequest& request) const {
+    IdeChannel::Command command;
+    if (request.operation == BlockOperation::flush) {
+        command.opcode = identity_.lba48 ? opcode_flush48 : opcode_flush;
+        return command;
+    }
+    const bool write = request.operation == BlockOperation::write;
+    const bool multiple = channel_->multiple(drive_) > 1;
+    command.sector = request.sector;
+    command.count = static_cast<std::uint32_t>(request.bytes() / sector_size);
+    command.lba48 = request.sector + command.count > lba28_end;
+    command.opcode = (write ? write_opcodes : read_opcodes).pick(multiple, command.lba48);
+    command.data = write ? IdeChannel::Command::Data::out : IdeChannel::Command::Data::in;
+    command.at_once = channel_->multiple(drive_);
+    return command;
+}
+
+std::size_t IdeDisk::poll() {
+    const std::uint64_t before = counters_.completed;
+    channel_->progress();
+    return counters_.completed - before;
+}
+
+std::size_t IdeDisk::wait_for_interrupt(std::uint64_t deadline_ns) {
+    const std::uint64_t before = counters_.completed;
+    channel_->wait_for_interrupt(deadline_ns);
+    return counters_.completed - before;
+}
+
+}  // namespace exo::guest
