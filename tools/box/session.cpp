@@ -28,6 +28,7 @@ T value_of(const Frame& frame) {
 }  // namespace
 
 std::optional<int> Session::run() {
+    take_frames();  // what came along with the request
     while (!status_) {
         if (!step()) return std::nullopt;
     }
@@ -47,7 +48,10 @@ bool Session::step() {
     }};
     if (poll(watched.data(), watched.size(), -1) < 0) return errno == EINTR;
     if (watched[0].revents & POLLHUP) return false;
-    if ((watched[0].revents & POLLIN) && !take_frames()) return false;
+    if (watched[0].revents & POLLIN) {
+        if (!channel_.fill()) return false;
+        take_frames();
+    }
     if (watched[2].revents) relay(command_.output, Message::output);
     if (watched[3].revents) relay(command_.errors, Message::errors);
     if (watched[4].revents) feed();
@@ -55,10 +59,8 @@ bool Session::step() {
     return channel_.flush();
 }
 
-bool Session::take_frames() {
-    if (!channel_.fill()) return false;
+void Session::take_frames() {
     while (const auto frame = channel_.next()) handle(*frame);
-    return true;
 }
 
 void Session::handle(const Frame& frame) {

@@ -20,7 +20,7 @@ class Session {
 
   private:
     bool step();
-    bool take_frames();
+    void take_frames();
     void handle(const Frame& frame);
     void feed();
     void stop_feeding();

@@ -1,9 +1,7 @@
 """The kvm-box: one Linux machine under QEMU's software emulation, whose /dev/kvm is real, with the host's files at their places."""
 
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -12,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from box_parts import TOOL, Parts, parts
-from box_session import Channel, Session, Stopped
+from box_session import Channel, Session
+from disks import Disk, qemu_arguments
 from paths import ROOT, cache
 from report import Failure, Phase, say
+from terminal import Stopped, interactive
 
-SECTOR = 512
-PAGE = 4096
 ATTEMPTS = 3
 START_LIMIT = 90  # seconds; a quiet machine needs 3
 # The kernel's own start is most of ours: no mitigations, self-tests, address randomization, or clearing of fresh memory.
@@ -27,21 +25,6 @@ KERNEL_COMMAND_LINE = (
 )
 
 
-@dataclass(frozen=True)
-class Disk:
-    path: Path
-    readonly: bool = False
-
-    @staticmethod
-    def parse(text: str) -> "Disk":
-        path, _, option = text.rpartition(",")
-        if not path:
-            return Disk(Path(text))
-        if option == "readonly":
-            return Disk(Path(path), True)
-        return Disk(Path(text))
-
-
 @dataclass
 class Options:
     disks: list[Disk] = field(default_factory=list)
@@ -49,6 +32,17 @@ class Options:
     memory_mib: int = 0  # 0: EXO_BOX_MEMORY, or 4 GiB, or half of the host's
     time_limit: float | None = None  # seconds for the command
     announce: str | None = None  # a line to show while the box starts
+
+
+def time_limit(default: float) -> float | None:
+    """Seconds for a command: EXO_BOX_TIMEOUT (0: none); without it none at a terminal, else `default`."""
+    text = os.environ.get("EXO_BOX_TIMEOUT")
+    if text is None:
+        return None if interactive() else default
+    try:
+        return float(text) or None
+    except ValueError:
+        raise Failure(f"EXO_BOX_TIMEOUT={text} is no number of seconds") from None
 
 
 def run(command: list[str], options: Options) -> int:
@@ -81,8 +75,10 @@ class Box:
     def __init__(self, fetched: Parts, options: Options):
         self._parts = fetched
         self._options = options
-        self._disks = [disk for disk in _unique(options.disks) if _attachable(disk.path)]
-        others = [disk.path.resolve().parent for disk in options.disks if disk not in self._disks]
+        # What QEMU could not show exactly as it is reaches the command as the file it is, for the command to refuse it in its own words.
+        disks = _unique(options.disks)
+        self._disks = [disk for disk in disks if disk.why_unusable() is None]
+        others = [disk.path.parent for disk in disks if disk not in self._disks]
         self._writable = _writable_folders([*options.writable, *others])
         self._folder = Path(tempfile.mkdtemp(prefix="exo-box-"))
         self._machine: subprocess.Popen | None = None
@@ -160,7 +156,7 @@ class Box:
         for number, folder in enumerate(self._writable):
             command += _export(f"writable{number}", folder, readonly=False)
         for number, disk in enumerate(self._disks):
-            command += _block_device(number, disk)
+            command += qemu_arguments(number, disk, f"serial={_serial(number)}")
         return command
 
     def request(self, command: list[str]) -> list[tuple[str, str]]:
@@ -169,7 +165,7 @@ class Box:
         pairs += [("environment", f"{name}={value}") for name, value in _environment().items()]
         pairs.append(("directory", os.getcwd()))
         pairs += [("writable", f"writable{number}:{folder}") for number, folder in enumerate(self._writable)]
-        pairs += [("disk", f"{_serial(number)}:{disk.path.resolve()}") for number, disk in enumerate(self._disks)]
+        pairs += [("disk", f"{_serial(number)}:{disk.path}") for number, disk in enumerate(self._disks)]
         return pairs
 
 
@@ -183,42 +179,8 @@ def _unique(disks: list[Disk]) -> list[Disk]:
     return list(found.values())
 
 
-def _size(path: Path) -> int:
-    with open(path, "rb") as file:
-        return file.seek(0, os.SEEK_END)
-
-
-def _attachable(path: Path) -> bool:
-    """Can QEMU show it as a disk exactly as it is? What cannot be attached reaches the command as the file it is, for the command to
-    refuse it in its own words."""
-    try:
-        size = _size(path)
-    except OSError:
-        return False
-    return size > 0 and size % SECTOR == 0
-
-
-def _bypasses_cache(path: Path) -> bool:
-    """O_DIRECT needs a file system that has it, and QEMU wants whole pages then."""
-    if _size(path) % PAGE:
-        return False
-    try:
-        os.close(os.open(path, os.O_RDONLY | os.O_DIRECT))
-    except OSError:
-        return False
-    return True
-
-
 def _serial(number: int) -> str:
     return f"exo-disk-{number}"
-
-
-def _block_device(number: int, disk: Disk) -> list[str]:
-    readonly = disk.readonly or not os.access(disk.path, os.W_OK)
-    cache_mode = {"direct": _bypasses_cache(disk.path), "no-flush": False}
-    file = {"driver": "host_device" if disk.path.is_block_device() else "file", "filename": str(disk.path), "cache": cache_mode}
-    node = {"driver": "raw", "node-name": f"disk{number}", "read-only": readonly, "discard": "unmap", "cache": cache_mode, "file": file}
-    return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive=disk{number},serial={_serial(number)}"]
 
 
 def _export(tag: str, folder: Path, readonly: bool) -> list[str]:
@@ -259,12 +221,3 @@ ENVIRONMENT_FAMILIES = ("EXO_", "LC_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_", "LS
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT or name.startswith(ENVIRONMENT_FAMILIES)}
     return kept | {"EXO_BOX": "1", "PWD": os.getcwd()}
-
-
-def stop_on(number: int) -> None:
-    """From now on this signal ends the box, and with it the tool."""
-
-    def stop(*_):
-        raise Stopped(128 + number)
-
-    signal.signal(number, stop)

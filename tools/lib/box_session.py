@@ -1,31 +1,19 @@
 """The host's side of a command in the box: bytes, terminal, window size, signals, exit status. tools/box/ is the other side."""
 
-import fcntl
 import os
 import select
 import signal
 import socket
 import struct
-import termios
 import time
-import tty
 
 from box_parts import TOOL
 from report import Failure, say
+from terminal import TIMED_OUT, RawTerminal, Stopped, interactive, read_input, window_size, write_all
 
 HEADER = struct.Struct("<c3xI")
 CHUNK = 32768
 INPUT_WINDOW = 8 * CHUNK  # bytes under way that the command has not taken; beyond it we stop reading
-TIMED_OUT = 124  # what timeout(1) says
-
-
-class Stopped(Exception):
-    """The user or a time limit ended the box."""
-
-    def __init__(self, status: int):
-        super().__init__(status)
-        self.status = status
-
 
 class Channel:
     """Frames over the socket that QEMU shows the box as a serial port."""
@@ -76,7 +64,7 @@ class Session:
     def __init__(self, channel: Channel, request: list[tuple[str, str]], time_limit: float | None):
         self._channel = channel
         self._request = request
-        self._terminal = os.isatty(0) and os.isatty(1)
+        self._terminal = interactive()
         self._limit = time_limit
         self._window = INPUT_WINDOW
         self._input_open = True
@@ -91,7 +79,7 @@ class Session:
             old_handlers = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH)}
             try:
                 self._send_request()
-                with _RawTerminal(self._terminal):
+                with RawTerminal(self._terminal):
                     self._loop(wake)
             finally:
                 for number, handler in old_handlers.items():
@@ -102,7 +90,7 @@ class Session:
     def _send_request(self) -> None:
         pairs = list(self._request)
         if self._terminal:
-            rows, columns = _window_size()
+            rows, columns = window_size()
             pairs += [("terminal", "" if os.isatty(2) else "separate errors"), ("size", f"{rows}:{columns}")]
         self._channel.send("c", b"".join(os.fsencode(text) + b"\0" for pair in pairs for text in pair))
 
@@ -129,10 +117,7 @@ class Session:
                 raise Stopped(TIMED_OUT)
 
     def _take_input(self) -> None:
-        try:
-            data = os.read(0, min(CHUNK, self._window))
-        except OSError:  # closed, or a terminal that hung up
-            data = b""
+        data = read_input(min(CHUNK, self._window))
         if data:
             self._window -= len(data)
             self._channel.send("i", data)
@@ -142,9 +127,9 @@ class Session:
 
     def _handle(self, kind: str, payload: bytes) -> None:
         if kind == "o":
-            _write(1, payload)
+            write_all(1, payload)
         elif kind == "x":
-            _write(2, payload)
+            write_all(2, payload)
         elif kind == "a":
             self._window += struct.unpack("<I", payload)[0]
         elif kind == "q":
@@ -155,43 +140,9 @@ class Session:
     def _on_signal(self, number: int, _frame) -> None:
         if number == signal.SIGWINCH:
             if self._terminal:
-                self._channel.send("w", struct.pack("<HH", *_window_size()))
+                self._channel.send("w", struct.pack("<HH", *window_size()))
             return
         self._interrupts += 1
         if self._interrupts > 2:  # the command does not listen
             raise Stopped(128 + number)
         self._channel.send("s", struct.pack("<I", number))
-
-
-class _RawTerminal:
-    """Keys go to the box as they are, Ctrl-C included; the terminal is as before on every way out."""
-
-    def __init__(self, wanted: bool):
-        self._wanted = wanted
-        self._before = None
-
-    def __enter__(self):
-        if self._wanted:
-            self._before = termios.tcgetattr(0)
-            tty.setraw(0, termios.TCSANOW)
-
-    def __exit__(self, *_):
-        if self._before:
-            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
-
-
-def _window_size() -> tuple[int, int]:
-    rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(1, termios.TIOCGWINSZ, bytes(8)))
-    return rows, columns
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    try:
-        while view:
-            try:
-                view = view[os.write(descriptor, view) :]
-            except BlockingIOError:  # somebody else made it non-blocking
-                select.select([], [descriptor], [])
-    except BrokenPipeError:
-        raise Stopped(128 + signal.SIGPIPE) from None

@@ -1,0 +1,100 @@
+"""`tools/bochs`: the guest on Bochs, from a disk, without ACPI, fw_cfg or virtio."""
+
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import firmware
+from builder import build
+from command import emulator_parser, finish, kernel_command_line, split_arguments
+from console import EndedEarly, run_machine
+from disks import Disk, checked, sample
+from paths import GUEST
+from report import Failure
+
+TOOL = "bochs"
+# After the boot disk. Bochs's own names.
+DISK_PLACES = ("ata0-slave", "ata1-master", "ata1-slave")
+
+CONFIGURATION = """\
+plugin_ctrl: unmapped=1, biosdev=1, speaker=0, serial=1, iodebug=1
+config_interface: textconfig
+display_library: sdl2
+memory: guest={memory}, host={memory}
+romimage: file={firmware}
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+cpu: model=corei7_haswell_4770, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+clock: sync=none, time0=1700000000
+pci: enabled=1, chipset=i440fx
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+ata0-master: type=disk, mode=vvfat, path=boot, journal={folder}/boot.journal
+{disks}
+boot: disk
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+log: bochs.log
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+"""
+# This Bochs starts in its debugger: continue, and quit when the guest has ended.
+DEBUGGER_COMMANDS = "c\nq\n"
+
+
+def boot_disk(folder: Path, guest_command: list[str]) -> None:
+    """A folder that Bochs shows as a FAT disk: the same exo.efi, and the command line beside it."""
+    place = folder / "boot" / "EFI" / "BOOT"
+    place.mkdir(parents=True)
+    shutil.copyfile(GUEST, place / "BOOTX64.EFI")
+    (place / "cmdline.txt").write_text(kernel_command_line(guest_command) + "\n")
+
+
+def disk_line(place: str, disk: Disk, folder: Path) -> str:
+    """Bochs tells the guest the image's true size, whatever the geometry, as long as the geometry fits: so the smallest one."""
+    link = folder / f"{place}.img"  # Bochs leaves a lock file beside an image; here it goes with the folder
+    link.symlink_to(disk.path.resolve())
+    mode = f"volatile, journal={folder}/{place}.journal" if disk.readonly else "flat"
+    return f"{place}: type=disk, mode={mode}, path={link}, cylinders=1, heads=1, spt=1"
+
+
+def prepare(asked, guest_command: list[str], folder: Path, port: int) -> None:
+    boot_disk(folder, guest_command)
+    disks = [disk_line(place, disk, folder) for place, disk in zip(DISK_PLACES, asked.disk)]
+    text = CONFIGURATION.format(memory=asked.memory, firmware=firmware.unified(), folder=folder, port=port, disks="\n".join(disks))
+    (folder / "bochsrc").write_text(text)
+    (folder / "commands").write_text(DEBUGGER_COMMANDS)
+
+
+def why_ended(folder: Path) -> str:
+    """Bochs's own last complaint."""
+    log = folder / "bochs.log"
+    found = re.findall(r">>PANIC<< (.*)", log.read_text(errors="replace")) if log.exists() else []
+    return found[-1] if found else "no reason given"
+
+
+def main() -> int:
+    words, guest_command = split_arguments(sys.argv[1:])
+    asked = emulator_parser(TOOL, "Boots the guest on Bochs.").parse_args(words)
+    if len(asked.disk) > len(DISK_PLACES):
+        raise Failure(f"Bochs has room for {len(DISK_PLACES)} disks beside the boot disk")
+    build(TOOL, "release", ["exo.efi"])
+    asked.disk = checked(asked.disk) or [sample(TOOL)]
+    with tempfile.TemporaryDirectory(prefix="exo-bochs-") as scratch, socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        folder = Path(scratch)
+        prepare(asked, guest_command, folder, listener.getsockname()[1])
+        os.chdir(folder)
+        os.environ["SDL_VIDEODRIVER"] = "dummy"
+        with open(folder / "said.log", "w", encoding="utf-8") as log:
+            try:
+                return run_machine(TOOL, ["bochs", "-q", "-f", "bochsrc", "-rc", "commands"], listener, log, asked.time_limit)
+            except EndedEarly as failure:
+                raise Failure(f"{failure}: {why_ended(folder)}") from failure
+
+
+if __name__ == "__main__":
+    finish(TOOL, main)
