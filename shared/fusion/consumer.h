@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <expected>
 #include <span>
+#include <utility>
 
 #include "shared/fusion/error.h"
 #include "shared/fusion/message.h"
 #include "shared/fusion/placement.h"
+#include "shared/fusion/slot_access.h"
 #include "shared/fusion/wake.h"
 
 namespace exo::fusion {
@@ -18,8 +20,10 @@ namespace exo::fusion {
 template <class Atomics = NativeAtomics>
 class SingleConsumer {
   public:
+    static constexpr Sharing sharing = Sharing::one;
+
     explicit SingleConsumer(const Placement<Atomics>& ring)
-        : ring_(ring), position_(ring.shape().first_position) {}
+        : ring_(ring), position_(ring.shape().first_position), reported_(position_) {}
 
     /// The position of the next message; wraps at 2^32.
     std::uint32_t position() const { return position_; }
@@ -27,15 +31,11 @@ class SingleConsumer {
 
     /// Takes the next message, of any kind.
     std::expected<Message, ReceiveError> recv() {
-        const SlotHeader header = load_header(position_);
+        const SlotHeader header = load_header();
         if (header.sequence != position_ + 1) return std::unexpected(why_nothing(header));
         if (!is_well_formed(header)) return std::unexpected(drop());
-        std::expected<Message, ReceiveError> message(std::in_place);
-        message->kind = header.kind;
-        message->flags = header.flags;
-        message->length = header.length;
-        Atomics::copy_from_shared(message->payload, ring_.slot(position_).payload, payload_size);
-        release();
+        std::expected<Message, ReceiveError> message(std::in_place, header);
+        take(message->payload, payload_size);
         return message;
     }
 
@@ -43,103 +43,103 @@ class SingleConsumer {
     /// malformed.
     template <InlinePayload T>
     std::expected<void, ReceiveError> recv(T& value) {
-        const SlotHeader header = load_header(position_);
+        const SlotHeader header = load_header();
         if (header.sequence != position_ + 1) return std::unexpected(why_nothing(header));
-        if (!holds<T>(header)) return std::unexpected(drop());
-        Atomics::copy_from_shared(reinterpret_cast<std::byte*>(&value), ring_.slot(position_).payload,
-                                  sizeof(T));
-        release();
+        if (!holds_one<T>(header)) return std::unexpected(drop());
+        take(reinterpret_cast<std::byte*>(&value), sizeof(T));
         return {};
     }
 
     /// Takes as many messages as there are, at most `values.size()`; they must be inline data of T's size.
     /// Stops in front of one that is not, which the next call then drops. Returns how many were taken, at
     /// least one unless `values` is empty.
-    template <InlinePayload T>
-    std::expected<std::uint32_t, ReceiveError> recv_batch(std::span<T> values) {
+    template <InlinePayload T, std::size_t extent>
+    std::expected<std::uint32_t, ReceiveError> recv_batch(std::span<T, extent> values) {
         std::uint32_t count = 0;
         for (T& value : values) {
-            const SlotHeader header = load_header(position_);
-            if (header.sequence != position_ + 1 || !holds<T>(header)) break;
-            Atomics::copy_from_shared(reinterpret_cast<std::byte*>(&value), ring_.slot(position_).payload,
-                                      sizeof(T));
-            release();
+            const SlotHeader header = load_header();
+            if (header.sequence != position_ + 1 || !holds_one<T>(header)) break;
+            take(reinterpret_cast<std::byte*>(&value), sizeof(T));
             ++count;
         }
-        if (count == 0 && !values.empty()) return std::unexpected(recv_error<T>());
+        if (count == 0 && !values.empty()) return std::unexpected(why_stopped(holds_one<T>));
+        return count;
+    }
+
+    /// The same for packed slots: takes whole slots as long as all their records fit into what is left of
+    /// `values`, which must have room for one full slot. Returns how many values were taken.
+    template <PackedRecord T, std::size_t extent>
+    std::expected<std::uint32_t, ReceiveError> recv_packed(std::span<T, extent> values) {
+        std::uint32_t count = 0;
+        while (values.size() - count >= records_per_slot<T>) {
+            const SlotHeader header = load_header();
+            if (header.sequence != position_ + 1 || !holds_packed<T>(header)) break;
+            // All of the payload is copied, because a constant size is cheaper than an exact one.
+            take(reinterpret_cast<std::byte*>(&values[count]), records_per_slot<T> * sizeof(T));
+            count += header.length / std::uint32_t{sizeof(T)};
+        }
+        if (count == 0 && values.size() >= records_per_slot<T>)
+            return std::unexpected(why_stopped(holds_packed<T>));
         return count;
     }
 
     /// Whether the next `count` messages are there (at most the capacity); nothing is taken.
     bool has_messages(std::uint32_t count = 1) const {
-        return load_header(position_ + count - 1).sequence == position_ + count;
+        const std::uint32_t last = position_ + count - 1;
+        return SlotAccess<Atomics>::is_published(ring_.slot(last), last);
     }
 
-    /// To be called after receiving `count` messages, if the producer ever sleeps: tells whether it must be
+    /// To be called after one or several receives, if the producer ever sleeps: tells whether it must be
     /// notified now.
-    bool must_notify(std::uint32_t count) {
+    bool must_notify() {
         RingHeader& header = ring_.header();
-        return advance_and_check<Atomics>(header.consumer.released, position_, count, header.producer_wake);
+        const std::uint32_t before = std::exchange(reported_, position_);
+        return advance_and_check<Atomics>(header.consumer.released, before, position_, header.producer_wake);
     }
 
     /// To be called before this side sleeps until `messages` more are there. Returns false if they are there
     /// by now: do not sleep.
     bool prepare_sleep(std::uint32_t messages = 1) {
-        const std::uint32_t notify_at = position_ + messages - 1;
-        waiter().announce(notify_at);
-        if (has_messages(messages)) {
-            waiter().wake();
-            return false;
-        }
-        waiter().sleep(notify_at);
-        return true;
+        return waiter().prepare(position_ + messages - 1, ring_.shape().producers,
+                                [&] { return has_messages(messages); });
     }
     /// After the sleep that prepare_sleep() allowed, however it ended.
     void finish_sleep() { waiter().wake(); }
 
   private:
-    SlotHeader load_header(std::uint32_t position) const {
-        return SlotHeader::from_word(Atomics::load_acquire(ring_.slot(position).header));
+    SlotHeader load_header() const { return SlotAccess<Atomics>::load_header(ring_.slot(position_)); }
+
+    void take(std::byte* to, std::size_t length) {
+        Slot& slot = ring_.slot(position_);
+        SlotAccess<Atomics>::copy_payload(to, slot, length);
+        SlotAccess<Atomics>::release(slot, position_, ring_.capacity());
+        ++position_;
     }
 
-    static bool is_well_formed(const SlotHeader& header) {
-        return header.length <= payload_size && header.kind >= Kind::inline_data &&
-               header.kind <= Kind::control;
-    }
-    template <class T>
-    static bool holds(const SlotHeader& header) {
-        return header.kind == Kind::inline_data && header.length == sizeof(T);
-    }
-
-    /// A free slot has the sequence of its position; a producer of this protocol writes nothing else but
-    /// position + 1.
-    ReceiveError why_nothing(const SlotHeader& header) const {
+    /// A free slot has the sequence of its position; the protocol writes nothing else but position + 1.
+    [[gnu::noinline]] ReceiveError why_nothing(SlotHeader header) const {
         return header.sequence == position_ ? ReceiveError::empty : ReceiveError::corrupt;
     }
-    template <class T>
-    ReceiveError recv_error() {
-        const SlotHeader header = load_header(position_);
+
+    /// Why a batch took nothing. The slot may have been published a moment ago: that still counts as empty.
+    template <class Accepts>
+    [[gnu::noinline]] ReceiveError why_stopped(Accepts accepts) {
+        const SlotHeader header = load_header();
         if (header.sequence != position_ + 1) return why_nothing(header);
-        return holds<T>(header) ? ReceiveError::empty : drop();
+        return accepts(header) ? ReceiveError::empty : drop();
     }
 
-    ReceiveError drop() {
-        release();
-        return ReceiveError::malformed;
-    }
-
-    /// Gives the slot back. Written for each slot: this store also brings the line to this CPU for good, so
-    /// that the producer's next write of it takes one transfer. No load of the slot can move behind it.
-    void release() {
-        const SlotHeader header{position_ + ring_.capacity(), Kind::none, 0, 0};
-        Atomics::store_release(ring_.slot(position_).header, header.to_word());
+    [[gnu::noinline]] ReceiveError drop() {
+        SlotAccess<Atomics>::release(ring_.slot(position_), position_, ring_.capacity());
         ++position_;
+        return ReceiveError::malformed;
     }
 
     Waiter<Atomics> waiter() { return {ring_.header().consumer_wake, ring_.header().producer.published}; }
 
     Placement<Atomics> ring_;
     std::uint32_t position_;
+    std::uint32_t reported_;  // the last value given to the progress word
 };
 
 }  // namespace exo::fusion

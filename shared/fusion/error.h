@@ -28,6 +28,18 @@ enum class ReceiveError : std::uint8_t {
     corrupt,    ///< the slot's sequence is one the protocol never writes: the other side is broken
 };
 
+/// Why memory is not a pool, or a message's pages were not accepted.
+enum class PoolError : std::uint8_t {
+    misaligned,      ///< the memory does not begin at a page boundary of this address space
+    bad_page_count,  ///< none, or more than max_pool_pages
+    too_small,       ///< fewer bytes than header, records and pages need
+    bad_magic,       ///< nobody has formatted a pool here
+    wrong_version,   ///< formatted by another version of the ABI
+    no_descriptor,   ///< the message is not of Kind::shared_memory, or not of a descriptor's size
+    out_of_range,    ///< the descriptor names pages beyond the pool, or more bytes than its pages have
+    not_held,        ///< the descriptor is stale, was accepted before, or names no run
+};
+
 constexpr const char* describe(RingError error) {
     switch (error) {
         case RingError::misaligned:
@@ -70,6 +82,28 @@ constexpr const char* describe(ReceiveError error) {
             return "slot sequence breaks the protocol";
     }
     return "unknown receive error";
+}
+
+constexpr const char* describe(PoolError error) {
+    switch (error) {
+        case PoolError::misaligned:
+            return "pool memory is not aligned to 4096 bytes";
+        case PoolError::bad_page_count:
+            return "pool has no pages or more than 262144";
+        case PoolError::too_small:
+            return "memory is too small for the pool's records and pages";
+        case PoolError::bad_magic:
+            return "memory holds no pool (wrong magic)";
+        case PoolError::wrong_version:
+            return "pool was formatted by another ABI version";
+        case PoolError::no_descriptor:
+            return "message carries no page descriptor";
+        case PoolError::out_of_range:
+            return "page descriptor reaches beyond the pool";
+        case PoolError::not_held:
+            return "page descriptor is stale or was used before";
+    }
+    return "unknown pool error";
 }
 
 }  // namespace exo::fusion

@@ -22,6 +22,10 @@ struct Message {
     std::uint16_t length = 0;
     alignas(8) std::byte payload[payload_size];
 
+    Message() = default;
+    explicit Message(const SlotHeader& header)
+        : kind(header.kind), flags(header.flags), length(header.length) {}
+
     std::span<const std::byte> bytes() const { return {payload, length}; }
 
     /// The payload as a T, if it has exactly the size of one.

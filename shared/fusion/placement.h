@@ -2,9 +2,11 @@
 // nothing in shared memory is an address.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <iterator>
 #include <span>
 
 #include "shared/fusion/error.h"
@@ -49,8 +51,7 @@ class Placement {
     /// Takes a ring that the other side has formatted, of whatever shape it says; the header is not believed.
     static std::expected<Placement, RingError> attach(std::span<std::byte> memory) {
         if (auto error = check_memory(memory, min_capacity); !error) return std::unexpected(error.error());
-        RingIdentity identity;
-        __builtin_memcpy(&identity, memory.data(), sizeof(identity));
+        const RingIdentity identity = read_identity(memory.data());
         if (identity.magic != ring_magic) return std::unexpected(RingError::bad_magic);
         if (identity.version != abi_version) return std::unexpected(RingError::wrong_version);
         if (identity.slot_bytes != slot_size) return std::unexpected(RingError::wrong_slot_size);
@@ -65,11 +66,22 @@ class Placement {
     const RingShape& shape() const { return shape_; }
     std::uint32_t capacity() const { return shape_.capacity; }
     RingHeader& header() const { return *reinterpret_cast<RingHeader*>(base_); }
-    Slot& slot(std::uint32_t position) const { return slots()[position & (shape_.capacity - 1)]; }
-    Slot* slots() const { return reinterpret_cast<Slot*>(base_ + sizeof(RingHeader)); }
+    Slot& slot(std::uint32_t position) const {
+        return reinterpret_cast<Slot*>(base_ + sizeof(RingHeader))[position & (shape_.capacity - 1)];
+    }
 
   private:
     Placement(std::byte* base, RingShape shape) : base_(base), shape_(shape) {}
+
+    /// One atomic load a word: what is checked is what is used, whatever the other side writes meanwhile.
+    static RingIdentity read_identity(const std::byte* base) {
+        struct Words {
+            std::uint64_t word[sizeof(RingIdentity) / sizeof(std::uint64_t)];
+        } copy;
+        const auto* words = reinterpret_cast<const std::uint64_t*>(base);
+        for (std::size_t i = 0; i < std::size(copy.word); ++i) copy.word[i] = Atomics::load_acquire(words[i]);
+        return std::bit_cast<RingIdentity>(copy);
+    }
 
     static bool is_sharing(Sharing sharing) { return sharing == Sharing::one || sharing == Sharing::many; }
 
@@ -98,9 +110,9 @@ class Placement {
                                      .producers = shape_.producers,
                                      .consumers = shape_.consumers,
                                      .reserved = {}};
-        Atomics::store_relaxed(page.producer.claimed, shape_.first_position);
+        Atomics::store_relaxed(page.producer.claimed, std::uint64_t{shape_.first_position});
         Atomics::store_relaxed(page.producer.published, shape_.first_position);
-        Atomics::store_relaxed(page.consumer.claimed, shape_.first_position);
+        Atomics::store_relaxed(page.consumer.claimed, std::uint64_t{shape_.first_position});
         Atomics::store_relaxed(page.consumer.released, shape_.first_position);
         Atomics::store_relaxed(page.consumer_wake.word, std::uint64_t{0});
         Atomics::store_relaxed(page.producer_wake.word, std::uint64_t{0});

@@ -1,139 +1,158 @@
-// The sending end of a ring with one producer.
+// The sending end of a ring.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <span>
+#include <type_traits>
 
 #include "shared/fusion/error.h"
 #include "shared/fusion/message.h"
 #include "shared/fusion/placement.h"
+#include "shared/fusion/producer_claim.h"
+#include "shared/fusion/slot_access.h"
 #include "shared/fusion/wake.h"
 
 namespace exo::fusion {
 
-/// One thread at a time uses a producer. Its position is private: the other side sees only slots.
-template <class Atomics = NativeAtomics>
-class SingleProducer {
+/// One thread at a time uses a producer object; with ManyProducerClaim there may be several objects on a
+/// ring.
+template <template <class> class Claim, class Atomics = NativeAtomics>
+class BasicProducer {
   public:
-    explicit SingleProducer(const Placement<Atomics>& ring)
-        : ring_(ring), position_(ring.shape().first_position) {
-        checked_ = position_;
+    static constexpr Sharing sharing = Claim<Atomics>::sharing;
+
+    explicit BasicProducer(const Placement<Atomics>& ring) : ring_(ring), claim_(ring) {}
+
+    /// The producer of a ring whose former producer died, even in the middle of a send. Everything that was
+    /// published stays; what was not is taken back. Only when it is certain that the former one writes no
+    /// more.
+    static BasicProducer take_over(const Placement<Atomics>& ring)
+        requires(sharing == Sharing::one)
+    {
+        BasicProducer producer(ring);
+        producer.claim_ = Claim<Atomics>::take_over(ring);
+        return producer;
     }
 
-    /// The position of the next message; wraps at 2^32.
-    std::uint32_t position() const { return position_; }
     std::uint32_t capacity() const { return ring_.capacity(); }
+
+    /// The position of the next message; wraps at 2^32.
+    std::uint32_t position() const
+        requires(sharing == Sharing::one)
+    {
+        return claim_.position();
+    }
+
+    /// How many of the next `wanted` slots (at most the capacity) are free: 0 … wanted.
+    std::uint32_t free_slots(std::uint32_t wanted)
+        requires(sharing == Sharing::one)
+    {
+        return claim_.count_free(ring_, wanted);
+    }
 
     /// Sends up to 56 bytes, copied into the slot.
     std::expected<void, SendError> send_inline(std::span<const std::byte> bytes, std::uint8_t flags = 0,
                                                Kind kind = Kind::inline_data) {
         if (bytes.size() > payload_size) return std::unexpected(SendError::too_large);
-        if (free_slots(1) == 0) return std::unexpected(SendError::full);
-        write_payload(position_, bytes.data(), bytes.size());
-        publish(position_, kind, flags, bytes.size());
-        ++position_;
-        return {};
+        return send_bytes(bytes.data(), bytes.size(), flags, kind);
     }
 
-    /// The same for one value of a fixed size, which saves all the branches of the copy.
+    /// The same for a value, whose fixed size saves the branches of the copy.
     template <InlinePayload T>
     std::expected<void, SendError> send(const T& value, std::uint8_t flags = 0,
                                         Kind kind = Kind::inline_data) {
-        if (free_slots(1) == 0) return std::unexpected(SendError::full);
-        write_payload(position_, reinterpret_cast<const std::byte*>(&value), sizeof(T));
-        publish(position_, kind, flags, sizeof(T));
-        ++position_;
-        return {};
+        return send_bytes(reinterpret_cast<const std::byte*>(&value), sizeof(T), flags, kind);
     }
 
     /// Sends as many of the values as there are free slots, each in a slot of its own, with one publication:
-    /// the first slot is published last, so a consumer takes the whole batch or, until then, nothing of it.
+    /// the first slot is published last, so one consumer takes the whole batch or, until then, nothing of it.
     /// Returns how many were sent, at least one unless `values` is empty.
-    template <InlinePayload T>
-    std::expected<std::uint32_t, SendError> send_batch(std::span<const T> values, std::uint8_t flags = 0,
-                                                       Kind kind = Kind::inline_data) {
-        if (values.empty()) return 0;
-        const std::uint32_t count = free_slots(clamp_to_capacity(values.size()));
-        if (count == 0) return std::unexpected(SendError::full);
-        const auto* bytes = reinterpret_cast<const std::byte*>(values.data());
-        for (std::uint32_t i = 1; i < count; ++i) {
-            write_payload(position_ + i, bytes + i * sizeof(T), sizeof(T));
-            publish(position_ + i, kind, flags, sizeof(T));
-        }
-        write_payload(position_, bytes, sizeof(T));
-        publish(position_, kind, flags, sizeof(T));
-        position_ += count;
-        return count;
+    template <class T, std::size_t extent>
+        requires InlinePayload<std::remove_const_t<T>>
+    std::expected<std::uint32_t, SendError> send_batch(std::span<T, extent> values, std::uint8_t flags = 0) {
+        return send_run(values.size(), [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
+            SlotAccess<Atomics>::publish(slot, position, Kind::inline_data, flags,
+                                         bytes_of(values.data(), index), sizeof(T));
+            return 1U;
+        });
     }
 
-    /// How many of the next `wanted` slots are free (0 … wanted). A slot found free stays free.
-    std::uint32_t free_slots(std::uint32_t wanted) {
-        const std::uint32_t known = checked_ - position_;
-        return known >= wanted ? wanted : look_for_free_slots(wanted);
+    /// The same with as many small values in each slot as fit. Returns how many values were sent.
+    template <class T, std::size_t extent>
+        requires PackedRecord<std::remove_const_t<T>>
+    std::expected<std::uint32_t, SendError> send_packed(std::span<T, extent> values) {
+        constexpr std::uint32_t per_slot = records_per_slot<std::remove_const_t<T>>;
+        const std::size_t slots = (values.size() + per_slot - 1) / per_slot;
+        return send_run(slots, [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
+            const std::size_t left = values.size() - std::size_t{index} * per_slot;
+            const auto records = static_cast<std::uint32_t>(left < per_slot ? left : per_slot);
+            const std::byte* bytes = bytes_of(values.data(), std::size_t{index} * per_slot);
+            if (records == per_slot) {  // told apart so that the usual copy has a constant size
+                SlotAccess<Atomics>::publish(slot, position, Kind::packed, sizeof(T), bytes,
+                                             per_slot * sizeof(T));
+            } else {
+                SlotAccess<Atomics>::publish(slot, position, Kind::packed, sizeof(T), bytes,
+                                             records * sizeof(T));
+            }
+            return records;
+        });
     }
 
-    /// To be called after sending `count` messages, if the consumer ever sleeps: tells whether it must be
-    /// notified now. Calls may be put together: one after several sends, with their sum.
-    bool must_notify(std::uint32_t count) {
-        RingHeader& header = ring_.header();
-        return advance_and_check<Atomics>(header.producer.published, position_, count, header.consumer_wake);
-    }
+    /// To be called after one or several sends, if the consumer ever sleeps: tells whether it must be
+    /// notified now.
+    bool must_notify() { return claim_.report(ring_.header()); }
 
-    /// To be called before this side sleeps for want of `slots` free slots. Returns false if they are free by
-    /// now: do not sleep.
-    bool prepare_sleep(std::uint32_t slots = 1) {
-        const std::uint32_t notify_at = position_ + slots - 1;
-        waiter().announce(notify_at);
-        if (free_slots(slots) == slots) {
-            waiter().wake();
-            return false;
-        }
-        waiter().sleep(notify_at);
-        return true;
+    /// To be called before this side sleeps for want of `slots` free slots (at most the capacity). Returns
+    /// false if they are free by now: do not sleep.
+    bool prepare_sleep(std::uint32_t slots = 1)
+        requires(sharing == Sharing::one)
+    {
+        // A slot is free for a position when its message of the lap before is released.
+        const std::uint32_t notify_at = position() + slots - 1 - capacity();
+        return waiter().prepare(notify_at, ring_.shape().consumers,
+                                [&] { return free_slots(slots) == slots; });
     }
     /// After the sleep that prepare_sleep() allowed, however it ended.
-    void finish_sleep() { waiter().wake(); }
+    void finish_sleep()
+        requires(sharing == Sharing::one)
+    {
+        waiter().wake();
+    }
 
   private:
-    std::uint32_t clamp_to_capacity(std::size_t count) const {
-        return count < capacity() ? static_cast<std::uint32_t>(count) : capacity();
+    std::expected<void, SendError> send_bytes(const std::byte* bytes, std::size_t size, std::uint8_t flags,
+                                              Kind kind) {
+        const Run run = claim_.take(ring_, 1);
+        if (run.count == 0) return std::unexpected(SendError::full);
+        SlotAccess<Atomics>::publish(ring_.slot(run.position), run.position, kind, flags, bytes, size);
+        return {};
     }
 
-    bool is_free(std::uint32_t position) const {
-        return SlotHeader::from_word(Atomics::load_acquire(ring_.slot(position).header)).sequence == position;
+    /// Claims up to `wanted` slots and has `publish` fill them, the first one last. Returns the sum of what
+    /// it returned.
+    template <class Publish>
+    std::expected<std::uint32_t, SendError> send_run(std::size_t wanted, Publish publish) {
+        if (wanted == 0) return 0;
+        const Run run =
+            claim_.take(ring_, wanted < capacity() ? static_cast<std::uint32_t>(wanted) : capacity());
+        if (run.count == 0) return std::unexpected(SendError::full);
+        std::uint32_t sent = 0;
+        for (std::uint32_t i = 1; i < run.count; ++i)
+            sent += publish(ring_.slot(run.position + i), run.position + i, i);
+        return sent + publish(ring_.slot(run.position), run.position, 0);
     }
 
-    /// One consumer releases in order, so the last slot of the run tells of them all; bisect if it is taken.
-    std::uint32_t look_for_free_slots(std::uint32_t wanted) {
-        std::uint32_t free = checked_ - position_;
-        std::uint32_t taken = wanted + 1;
-        for (std::uint32_t probe = wanted; taken - free > 1; probe = free + (taken - free) / 2) {
-            if (is_free(position_ + probe - 1)) {
-                free = probe;
-            } else {
-                taken = probe;
-            }
-        }
-        checked_ = position_ + free;
-        return free;
-    }
-
-    void write_payload(std::uint32_t position, const std::byte* bytes, std::size_t size) {
-        Atomics::copy_to_shared(ring_.slot(position).payload, bytes, size);
-    }
-
-    void publish(std::uint32_t position, Kind kind, std::uint8_t flags, std::size_t length) {
-        const SlotHeader header{position + 1, kind, flags, static_cast<std::uint16_t>(length)};
-        Atomics::store_release(ring_.slot(position).header, header.to_word());
+    template <class T>
+    static const std::byte* bytes_of(const T* values, std::size_t index) {
+        return reinterpret_cast<const std::byte*>(values + index);
     }
 
     Waiter<Atomics> waiter() { return {ring_.header().producer_wake, ring_.header().consumer.released}; }
 
     Placement<Atomics> ring_;
-    std::uint32_t position_;
-    std::uint32_t checked_;  // slots before this position are known to be free
+    Claim<Atomics> claim_;
 };
 
 }  // namespace exo::fusion

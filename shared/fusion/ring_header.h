@@ -31,16 +31,18 @@ struct RingIdentity {
 
 /// The words that producers share with each other and with the consumer.
 struct ProducerLine {
-    std::uint32_t claimed;    ///< many producers: the next position not claimed yet
+    std::uint64_t
+        claimed;  ///< many producers: the next position not claimed yet, with 32 more bits against ABA
     std::uint32_t published;  ///< messages published, counted from first_position; for wake-ups only
-    std::uint8_t reserved[56];
+    std::uint8_t reserved[52];
 };
 
 /// The words that consumers share with each other and with the producer.
 struct ConsumerLine {
-    std::uint32_t claimed;   ///< many consumers: the next position not claimed yet
+    std::uint64_t
+        claimed;  ///< many consumers: the next position not claimed yet, with 32 more bits against ABA
     std::uint32_t released;  ///< slots released, counted from first_position; for wake-ups only
-    std::uint8_t reserved[56];
+    std::uint8_t reserved[52];
 };
 
 /// Where one side says whether, and when, it wants to be notified; see wake.h.
@@ -73,8 +75,8 @@ static_assert(offsetof(RingIdentity, first_position) == 20);
 static_assert(offsetof(RingIdentity, producers) == 24);
 static_assert(offsetof(RingIdentity, consumers) == 25);
 static_assert(sizeof(ProducerLine) == 64 && sizeof(ConsumerLine) == 64 && sizeof(WakeLine) == 64);
-static_assert(offsetof(ProducerLine, claimed) == 0 && offsetof(ProducerLine, published) == 4);
-static_assert(offsetof(ConsumerLine, claimed) == 0 && offsetof(ConsumerLine, released) == 4);
+static_assert(offsetof(ProducerLine, claimed) == 0 && offsetof(ProducerLine, published) == 8);
+static_assert(offsetof(ConsumerLine, claimed) == 0 && offsetof(ConsumerLine, released) == 8);
 static_assert(offsetof(WakeLine, word) == 0 && offsetof(WakeLine, application) == 8);
 static_assert(sizeof(RingHeader) == 4096 && alignof(RingHeader) == 4096);
 static_assert(offsetof(RingHeader, identity) == 0);

@@ -35,49 +35,55 @@ static_assert(sizeof(WakeWord) == 8 && offsetof(WakeWord, notify_at) == 0 && off
 
 /// True if progress from position `before` to `after` passes the position the waiter asked for. Positions
 /// wrap at 2^32. A state the contract does not know counts as sleeping: a needless notification is harmless.
-constexpr bool should_notify(WakeWord wake, std::uint32_t before, std::uint32_t after) {
+constexpr bool passes(WakeWord wake, std::uint32_t before, std::uint32_t after) {
     return wake.state != WaitState::polling && after - wake.notify_at - 1 < after - before;
 }
 
-/// The notifier's part, after it has published or released `count` slots. One party writes `progress`.
-/// Returns true if the waiter has to be notified now.
+/// The notifier's part where it alone writes `progress`: called after it has published or released the slots
+/// before `after`. Returns true if the waiter has to be notified now.
 template <class Atomics = NativeAtomics>
-bool advance_and_check(std::uint32_t& progress, std::uint32_t after, std::uint32_t count,
+bool advance_and_check(std::uint32_t& progress, std::uint32_t before, std::uint32_t after,
                        const WakeLine& wake) {
     Atomics::store_seq_cst(progress, after);
-    return should_notify(WakeWord::from_word(Atomics::load_seq_cst(wake.word)), after - count, after);
+    return passes(WakeWord::from_word(Atomics::load_seq_cst(wake.word)), before, after);
 }
 
-/// The same where several parties write `progress`; of those, exactly the one that passes the asked position
-/// notifies.
+/// The same where several parties add to `progress`. They finish in any order, so a waiter cannot know which
+/// of them publishes its slot: each that goes beyond what the waiter had seen notifies.
 template <class Atomics = NativeAtomics>
 bool add_and_check(std::uint32_t& progress, std::uint32_t count, const WakeLine& wake) {
-    const std::uint32_t before = Atomics::fetch_add(progress, count);
-    return should_notify(WakeWord::from_word(Atomics::load_seq_cst(wake.word)), before, before + count);
+    const std::uint32_t after = Atomics::fetch_add(progress, count) + count;
+    const WakeWord word = WakeWord::from_word(Atomics::load_seq_cst(wake.word));
+    return word.state != WaitState::polling && after - word.notify_at - 1 < (1U << 31);
 }
 
-/// The waiter's part. Between announce() and the actual sleep the caller looks at the ring once more.
+/// The waiter's part; one party at a time waits on a wake line.
 template <class Atomics = NativeAtomics>
 class Waiter {
   public:
     Waiter(WakeLine& wake, const std::uint32_t& progress) : wake_(&wake), progress_(&progress) {}
 
-    /// Says "about to sleep, notify when `notify_at` is passed". Reading the progress orders the caller's
-    /// next look at the ring behind the announcement; its value is not needed, and not believed.
-    void announce(std::uint32_t notify_at) {
-        store(WakeWord{notify_at, WaitState::about_to_sleep});
+    /// Asks to be notified when position `notify_at` is passed, then looks once more by `found()`. Returns
+    /// true if that found nothing: the waiter may sleep until it is notified. Of many notifiers, the next one
+    /// that makes progress notifies, whatever `notify_at`.
+    template <class Found>
+    bool prepare(std::uint32_t notify_at, Sharing notifiers, Found found) {
+        if (notifiers == Sharing::many) notify_at = Atomics::load_acquire(*progress_);
+        Atomics::store_seq_cst(wake_->word, WakeWord{notify_at, WaitState::about_to_sleep}.to_word());
+        // Orders the look behind the announcement; the value is not needed, and not believed.
         static_cast<void>(Atomics::load_seq_cst(*progress_));
-    }
-    /// The look found nothing: from here to wake() the waiter sleeps.
-    void sleep(std::uint32_t notify_at) {
+        if (found()) {
+            wake();
+            return false;
+        }
         Atomics::store_release(wake_->word, WakeWord{notify_at, WaitState::sleeping}.to_word());
+        return true;
     }
-    /// The look found work, or the sleep is over: no notifications from here on.
+
+    /// The sleep is over, or was not begun: no notifications from here on.
     void wake() { Atomics::store_release(wake_->word, WakeWord{0, WaitState::polling}.to_word()); }
 
   private:
-    void store(WakeWord word) { Atomics::store_seq_cst(wake_->word, word.to_word()); }
-
     WakeLine* wake_;
     const std::uint32_t* progress_;
 };
