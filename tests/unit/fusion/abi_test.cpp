@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(Abi, AttachRefuses,
                                          BadHeader{"CapacityBeyondMemory", 16, 1024, RingError::too_small},
                                          BadHeader{"ManyProducers", 24, 0x0102, RingError::wrong_sharing},
                                          BadHeader{"UnknownSharing", 24, 0x0903, RingError::wrong_sharing}),
-                         [](const auto& info) { return info.param.name; });
+                         [](const auto& test) { return test.param.name; });
 
 TEST(Abi, FormatRefusesWhatCannotBeARing) {
     const RingMemory memory(ring_bytes(8));

@@ -105,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
         HostileHeader{"SequenceAhead", {2, Kind::inline_data, 0, 8}, ReceiveError::corrupt},
         HostileHeader{"SequenceOfTheNextLap", {5, Kind::inline_data, 0, 8}, ReceiveError::corrupt},
         HostileHeader{"SequenceBehind", {0xffff'ffff, Kind::inline_data, 0, 8}, ReceiveError::corrupt}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 TEST(HostileProducer, PackedHeadersAreCheckedInFull) {
     for (const SlotHeader bad : {SlotHeader{1, Kind::packed, 0, 8}, SlotHeader{1, Kind::packed, 8, 0},

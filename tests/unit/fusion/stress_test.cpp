@@ -123,10 +123,10 @@ TEST_P(Stress, ManyToManyDeliversEachMessageOnce) {
 INSTANTIATE_TEST_SUITE_P(Loads, Stress,
                          testing::Values(Load{2, 1, 1}, Load{2, 5, 3}, Load{64, 1, 16}, Load{64, 32, 32},
                                          Load{4096, 32, 7}),
-                         [](const auto& info) {
-                             return "Capacity" + std::to_string(info.param.capacity) + "Send" +
-                                    std::to_string(info.param.send_batch) + "Receive" +
-                                    std::to_string(info.param.receive_batch);
+                         [](const auto& test) {
+                             return "Capacity" + std::to_string(test.param.capacity) + "Send" +
+                                    std::to_string(test.param.send_batch) + "Receive" +
+                                    std::to_string(test.param.receive_batch);
                          });
 
 TEST(StressPacked, WordsArriveInOrder) {
