@@ -51,7 +51,13 @@ class InterruptGuard {
 /// The kernel's view of physical memory (RAM only) at a guest-physical address.
 std::byte* memory_at(std::uint64_t physical);
 
+/// Whether the 8 bytes at an 8-aligned address can be read without a fault. For a backtrace, which may meet
+/// any value.
+bool is_readable(std::uintptr_t address);
+
 /// Stops this processor for good.
 [[noreturn]] void halt();
+/// Makes the processor reset itself, the last means to restart a machine.
+[[noreturn]] void triple_fault();
 
 }  // namespace exo::guest::arch

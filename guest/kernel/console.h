@@ -11,6 +11,8 @@ namespace exo::guest {
 /// the carriage return itself).
 class Console : public TextSink {
   public:
+    /// Returns when everything written has left the machine.
+    virtual void flush() {}
     /// The next character that came in, if any.
     virtual std::optional<char> read() = 0;
     /// Sleeps until a character is there to be read, or the clock (`TimeSource::now_ns`) has reached the

@@ -35,7 +35,7 @@ if(EXO_GUEST)
         -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector -fno-threadsafe-statics
         -fno-c++-static-destructors -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
     target_link_options(exo_kernel INTERFACE
-        -fuse-ld=lld -nostdlib -static -no-pie
+        -fuse-ld=lld -nostdlib -static
         LINKER:--gc-sections,--build-id=none,-z,max-page-size=4096,-z,noexecstack)
     set_property(TARGET exo_kernel PROPERTY INTERFACE_POSITION_INDEPENDENT_CODE OFF)
 

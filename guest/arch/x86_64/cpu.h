@@ -1,0 +1,110 @@
+#pragma once
+
+#include <stdint.h>
+
+/// The processor's instructions that C++ has no words for, one function each (Intel SDM volume 2). Only C
+/// headers, because the loader includes it.
+namespace exo::guest::arch {
+
+struct CpuidResult {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+inline CpuidResult cpuid(uint32_t leaf, uint32_t subleaf = 0) {
+    CpuidResult r;
+    asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+inline uint64_t rdtsc() {
+    uint32_t low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+    return uint64_t{high} << 32 | low;
+}
+
+namespace msr {
+inline constexpr uint32_t apic_base = 0x1b;
+inline constexpr uint32_t tsc_deadline = 0x6e0;
+inline constexpr uint32_t x2apic = 0x800;
+inline constexpr uint32_t efer = 0xc000'0080;
+inline constexpr uint64_t efer_no_execute = 1ull << 11;
+}  // namespace msr
+
+inline uint64_t rdmsr(uint32_t index) {
+    uint32_t low, high;
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index) : "memory");
+    return uint64_t{high} << 32 | low;
+}
+inline void wrmsr(uint32_t index, uint64_t value) {
+    asm volatile("wrmsr"
+                 :
+                 : "c"(index), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+                 : "memory");
+}
+
+inline uint8_t in8(uint16_t port) {
+    uint8_t value;
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+inline uint16_t in16(uint16_t port) {
+    uint16_t value;
+    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+inline uint32_t in32(uint16_t port) {
+    uint32_t value;
+    asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+inline void out8(uint16_t port, uint8_t value) {
+    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+inline void out16(uint16_t port, uint16_t value) {
+    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+inline void out32(uint16_t port, uint32_t value) {
+    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+namespace cr0 {
+inline constexpr uint64_t write_protect = 1ull << 16;
+}
+namespace cr4 {
+inline constexpr uint64_t global_pages = 1ull << 7;
+inline constexpr uint64_t umip = 1ull << 11;
+inline constexpr uint64_t five_levels = 1ull << 12;
+inline constexpr uint64_t smep = 1ull << 20;
+inline constexpr uint64_t smap = 1ull << 21;
+}  // namespace cr4
+
+#define EXO_CONTROL_REGISTER(name)                                      \
+    inline uint64_t read_##name() {                                     \
+        uint64_t value;                                                 \
+        asm volatile("mov %%" #name ", %0" : "=r"(value) : : "memory"); \
+        return value;                                                   \
+    }                                                                   \
+    inline void write_##name(uint64_t value) {                          \
+        asm volatile("mov %0, %%" #name : : "r"(value) : "memory");     \
+    }
+EXO_CONTROL_REGISTER(cr0)
+EXO_CONTROL_REGISTER(cr2)
+EXO_CONTROL_REGISTER(cr3)
+EXO_CONTROL_REGISTER(cr4)
+#undef EXO_CONTROL_REGISTER
+
+/// The host bridge's subsystem ids (PCI 00:00.0, register 0x2C), vendor in the low half, by configuration
+/// mechanism 1: how our VMM is recognised before anything else is known.
+inline uint32_t host_bridge_subsystem() {
+    out32(0xcf8, 0x8000'002c);
+    return in32(0xcfc);
+}
+
+inline bool has_1g_pages() {
+    return cpuid(0x8000'0000).eax >= 0x8000'0001 && (cpuid(0x8000'0001).edx & 1u << 26) != 0;
+}
+inline bool has_no_execute() {
+    return cpuid(0x8000'0000).eax >= 0x8000'0001 && (cpuid(0x8000'0001).edx & 1u << 20) != 0;
+}
+
+}  // namespace exo::guest::arch
