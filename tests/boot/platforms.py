@@ -1,0 +1,38 @@
+"""What a machine can offer to a boot test, and the reason when it cannot."""
+
+import functools
+import shutil
+from collections.abc import Callable
+
+import box_parts
+import firmware
+import kvm
+from paths import GUEST, VMM
+from report import Failure
+
+
+def _said(check: Callable[[], object]) -> str | None:
+    try:
+        check()
+    except Failure as failure:
+        return str(failure)
+    return None
+
+
+def _program(name: str) -> str | None:
+    return None if shutil.which(name) else f"{name} is not installed"
+
+
+CHECKS: dict[str, Callable[[], str | None]] = {
+    "kvm": kvm.why_unusable,
+    "box": lambda: _said(box_parts.parts),
+    "vmm": lambda: None if VMM.exists() else f"{VMM} is not built",
+    "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
+    "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),
+    "bochs": lambda: _program("bochs") or _said(firmware.unified),
+}
+
+
+@functools.cache
+def why_missing(need: str) -> str | None:
+    return CHECKS[need]()
