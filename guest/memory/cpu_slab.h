@@ -205,6 +205,7 @@ class alignas(64) CpuSlab {
         info.fresh = 0;
         info.colour = static_cast<std::uint16_t>(c.next_colour * SlabGeometry::colour_step(size_class));
         info.remote = 0;
+        info.run_pages = static_cast<std::uint32_t>(c.statistics.new_slabs * size_class_count + size_class);
         if (++c.next_colour == SlabGeometry::colours(size_class)) c.next_colour = 0;
         ++c.statistics.new_slabs;
         ++c.empty_slabs;

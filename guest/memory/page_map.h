@@ -37,7 +37,7 @@ struct PageInfo {
     std::uint16_t colour;  ///< slab: offset of the first object in bytes
     std::uint32_t remote;  ///< slab: objects freed by other CPUs (see remote_frees.h)
     PageIndex inbox_next;  ///< slab: link of its owner's inbox
-    std::uint32_t run_pages;  ///< large: length in pages
+    std::uint32_t run_pages;  ///< large: length in pages; slab: tells it from the page's earlier slabs
 };
 static_assert(sizeof(PageInfo) == 32);
 

@@ -117,13 +117,13 @@ TEST_F(BuddyTest, RandomRunsNeverOverlapAndComeBackWhole) {
     std::mt19937 random(1);
     for (int step = 0; step < 50'000; ++step) {
         if (random() % 2 == 0 && !live.empty()) {
-            auto victim = live.lower_bound(random() % pages);
+            auto victim = live.lower_bound(static_cast<PageIndex>(random() % pages));
             if (victim == live.end()) victim = live.begin();
             buddy_.free(victim->first, victim->second);
             live.erase(victim);
             continue;
         }
-        const PageIndex count = 1 + (random() % 8 == 0 ? random() % 600 : random() % 8);
+        const auto count = static_cast<PageIndex>(1 + (random() % 8 == 0 ? random() % 600 : random() % 8));
         const PageIndex run = buddy_.allocate_run(count);
         if (run == no_page) continue;
         const auto above = live.lower_bound(run);

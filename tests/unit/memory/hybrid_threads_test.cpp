@@ -69,7 +69,7 @@ TEST(HybridThreads, PiecesFreedByAnyThread) {
             Cache cache(*heap);
             std::mt19937 random(t);
             for (int i = 0; i < 30'000; ++i) {
-                if (i % 64 == 0) HostedPlatform::cpu = (t + random()) % cpus;
+                if (i % 64 == 0) HostedPlatform::cpu = static_cast<unsigned>((t + random()) % cpus);
                 const std::size_t size = random() % 100 == 0 ? 3'000 + random() % 20'000 : random() % 2'049;
                 const Piece other = exchange.swap(random(), allocate(heap, cache, size));
                 if (other.memory != nullptr) check_and_free(heap, cache, other);
