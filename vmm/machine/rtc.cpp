@@ -43,6 +43,9 @@ constexpr std::uint8_t valid = 0x80;         // D
 constexpr std::uint8_t afternoon = 0x80;     // hour, in 12-hour mode
 constexpr std::uint8_t fpu_present = 0x02;
 
+constexpr unsigned first_year = 1970;
+constexpr unsigned last_year = 2199;
+
 /// The chip tells of an update 244 us ahead and takes 1,984 us for it. Here the registers change at the end
 /// of that time, so that a guest which saw no update in progress has 2 ms to read them all.
 constexpr auto update_time = 2228us;
@@ -180,7 +183,7 @@ Rtc::Fields Rtc::fields() const {
     const auto today = std::chrono::floor<std::chrono::days>(now);
     const std::chrono::year_month_day date(today);
     const std::chrono::hh_mm_ss clock(now - today);
-    const auto full_year = static_cast<unsigned>(std::clamp(static_cast<int>(date.year()), 0, 9999));
+    const auto full_year = static_cast<unsigned>(static_cast<int>(date.year()));
     return {.second = static_cast<unsigned>(clock.seconds().count()),
             .minute = static_cast<unsigned>(clock.minutes().count()),
             .hour = static_cast<unsigned>(clock.hours().count()),
@@ -191,11 +194,13 @@ Rtc::Fields Rtc::fields() const {
             .century = full_year / 100};
 }
 
-/// A date that is none leaves the clock as it was.
+/// A date that is none, or that nanoseconds in 64 bits cannot tell, leaves the clock as it was.
 void Rtc::set(const Fields& f) {
-    const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(f.century * 100 + f.year)),
+    const unsigned full_year = f.century * 100 + f.year;
+    const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(full_year)),
                                            std::chrono::month(f.month), std::chrono::day(f.day));
-    if (!date.ok() || f.hour > 23 || f.minute > 59 || f.second > 59) return;
+    if (full_year < first_year || full_year > last_year || !date.ok()) return;
+    if (f.hour > 23 || f.minute > 59 || f.second > 59) return;
     const auto time = std::chrono::sys_days(date) + std::chrono::hours(f.hour) +
                       std::chrono::minutes(f.minute) + std::chrono::seconds(f.second);
     offset_ = time - clock_.wall();

@@ -57,6 +57,7 @@ std::size_t Serial::receive(std::span<const std::byte> bytes) {
     const std::lock_guard lock(mutex_);
     const std::size_t taken = std::min(bytes.size(), input_limit - input_.size());
     input_.insert(input_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+    input_refused_ = taken < bytes.size();
     refill();
     update_interrupt();
     return taken;
@@ -133,6 +134,7 @@ void Serial::write_byte(std::uint64_t offset, std::uint8_t value) {
             break;
         case Register::modem_control:
             modem_control_ = value & modem_control_bits;
+            refill();
             break;
         case Register::scratch:
             scratch_ = value;
@@ -158,12 +160,14 @@ std::uint8_t Serial::read_data() {
 /// Moves waiting input into the chip as far as its FIFO has room.
 void Serial::refill() {
     if (modem_control_ & loopback) return;
-    const bool was_full = input_.size() == input_limit;
     while (!input_.empty() && received_.size() < fifo_depth()) {
         received_.push_back(input_.front());
         input_.pop_front();
     }
-    if (was_full && input_.size() < input_limit && input_drained_) input_drained_();
+    if (input_refused_ && input_.size() <= input_limit / 2) {
+        input_refused_ = false;
+        if (input_drained_) input_drained_();
+    }
 }
 
 void Serial::write_data(std::uint8_t value) {
