@@ -66,6 +66,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (done) done = made.create_interrupt_controllers();
     if (done) done = machine->map_memory(config);
     if (done) done = machine->create_platform(config, *cpuid);
+    if (done) done = machine->create_disks(config.disks);
     if (done) done = machine->create_vcpus(system, *cpuid);
     if (!done) return std::unexpected(done.error());
     return machine;
@@ -119,6 +120,26 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
                                             .debug_output = outside_.firmware_log});
     if (!made) return std::unexpected(made.error());
     platform_ = std::move(*made);
+    if (config.trace_io.empty()) return {};
+    const std::vector<unsigned> disk_vectors(config.disks.size(), cpus_);
+    auto trace = IoTrace::create(config.trace_io, platform, disk_vectors);
+    if (!trace) return std::unexpected(trace.error());
+    trace_ = std::move(*trace);
+    trace_->attach(*platform_);
+    return {};
+}
+
+Result<void> Machine::create_disks(const std::vector<MachineDisk>& disks) {
+    const FusionDisk::Host host{vm_, routes_, memory_, outside_.clock,
+                                [this](const Error& error) { die(error.message()); }};
+    for (const MachineDisk& disk : disks) {
+        const auto index = static_cast<std::uint8_t>(disks_.size());
+        auto made = FusionDisk::create(host, disk.disk, disk.name, index, cpus_);
+        if (!made) return std::unexpected(made.error());
+        const auto slot = static_cast<std::uint8_t>(layout::first_device_slot + index);
+        platform_->pci().add({slot}, (*made)->function());
+        disks_.push_back(std::move(*made));
+    }
     return {};
 }
 
@@ -138,17 +159,10 @@ Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cp
 
 Result<void> Machine::start() {
     catch_kicks();
-    const AllSignalsButKicksBlocked blocked;
     // No vCPU runs before all threads exist, so that each can end the others.
     const auto gate = std::make_shared<std::latch>(1);
-    Result<void> done;
-    try {
-        for (unsigned id = 0; id < cpus_; ++id)
-            vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
-    } catch (const std::system_error& error) {
-        done = fail("cannot start a thread for every vCPU", error.what(), "Raise the limit (ulimit -u).");
-        stop();
-    }
+    const Result<void> done = start_threads(gate);
+    if (!done) stop();
     {
         const std::lock_guard lock(mutex_);
         threads_run_ = true;
@@ -156,6 +170,17 @@ Result<void> Machine::start() {
     }
     gate->count_down();
     return done;
+}
+
+Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try {
+    const AllSignalsButKicksBlocked blocked;
+    for (const auto& disk : disks_)
+        if (auto done = disk->start(); !done) return done;
+    for (unsigned id = 0; id < cpus_; ++id)
+        vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
+    return {};
+} catch (const std::system_error& error) {
+    return fail("cannot start a thread for every vCPU", error.what(), "Raise the limit (ulimit -u).");
 }
 
 void Machine::run_vcpu(unsigned id, const std::latch& gate) {
@@ -168,11 +193,14 @@ void Machine::run_vcpu(unsigned id, const std::latch& gate) {
         if (is_access(exit))
             serve(exit, platform_->ports(), platform_->memory());
         else if (const auto reason = fatal_reason(exit))
-            end({.kind = MachineEnd::Kind::died,
-                 .status = platform::status_guest_died,
-                 .explanation =
-                     fmt::format("vCPU {}: {}\n{}", id, *reason, slot.vcpu.describe_state(memory_))});
+            die(fmt::format("vCPU {}: {}\n{}", id, *reason, slot.vcpu.describe_state(memory_)));
     }
+}
+
+void Machine::die(std::string explanation) {
+    end({.kind = MachineEnd::Kind::died,
+         .status = platform::status_guest_died,
+         .explanation = std::move(explanation)});
 }
 
 void Machine::end(MachineEnd end) {
@@ -195,6 +223,7 @@ void Machine::kick_vcpus() {
 MachineEnd Machine::wait() {
     for (const auto& slot : vcpus_)
         if (slot->thread.joinable()) slot->thread.join();
+    for (const auto& disk : disks_) disk->stop();
     const std::lock_guard lock(mutex_);
     threads_run_ = false;
     return end_.value_or(MachineEnd{});
@@ -228,6 +257,7 @@ MachineReport Machine::report() const {
     }
     report.ports = platform_->ports().counts();
     report.memory = platform_->memory().counts();
+    for (const auto& disk : disks_) report.disks.push_back(disk->report());
     const std::lock_guard lock(mutex_);
     report.timeline = timeline_;
     return report;

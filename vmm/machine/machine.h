@@ -18,6 +18,7 @@
 #include "vmm/kvm/msi_routes.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/machine/fusion_disk.h"
 #include "vmm/machine/guest_ram.h"
 #include "vmm/machine/io_trace.h"
 #include "vmm/machine/kvm_pin.h"
@@ -27,6 +28,12 @@
 
 namespace exo::vmm {
 
+/// A disk of the machine; the Disk outlives it, and is free again when the machine has ended.
+struct MachineDisk {
+    std::string name;
+    Disk& disk;
+};
+
 struct MachineConfig {
     unsigned cpus = 1;
     layout::RamSplit ram{};
@@ -35,6 +42,8 @@ struct MachineConfig {
     std::span<std::byte> flash_code;
     std::span<const std::byte> kernel;
     std::string command_line;
+    std::vector<MachineDisk> disks;  ///< in the order of their PCI slots
+    std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
 };
 
 /// What the machine needs from outside; all of it outlives the machine.
@@ -66,9 +75,6 @@ class Machine final : private MachineEvents {
                                                    const MachinePorts& outside);
     ~Machine() override;
 
-    /// Records what the guest does on the platform's buses; before start().
-    void record(IoTrace& trace) { trace.attach(*platform_); }
-
     /// Lets the vCPUs run.
     Result<void> start();
     /// Ends the machine, from any thread, at any time. The first end that happens is the one that counts.
@@ -79,9 +85,11 @@ class Machine final : private MachineEvents {
     MachineEnd wait();
     /// After wait().
     MachineReport report() const;
+    /// After wait(): whether all of the trace reached its file.
+    Result<void> finish_trace() { return trace_ ? trace_->finish() : Result<void>{}; }
 
     Serial& serial() { return platform_->serial(); }
-    std::size_t guest_memory_size() const { return ram_.host().size(); }
+    std::span<const std::byte> guest_memory() const { return ram_.host(); }
 
   private:
     struct VcpuSlot {
@@ -94,10 +102,13 @@ class Machine final : private MachineEvents {
     Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside);
     Result<void> map_memory(const MachineConfig& config);
     Result<void> create_platform(const MachineConfig& config, const CpuidTable& cpuid);
+    Result<void> create_disks(const std::vector<MachineDisk>& disks);
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
 
+    Result<void> start_threads(const std::shared_ptr<std::latch>& gate);
     void run_vcpu(unsigned id, const std::latch& gate);
     void end(MachineEnd end);
+    void die(std::string explanation);
     void kick_vcpus();
 
     void reset_requested() override { end({.kind = MachineEnd::Kind::reset}); }
@@ -116,6 +127,8 @@ class Machine final : private MachineEvents {
     MsiRoutes routes_;
     KvmPin serial_pin_;
     KvmPin sci_;
+    std::unique_ptr<IoTrace> trace_;
+    std::vector<std::unique_ptr<FusionDisk>> disks_;  ///< outlive the PCI bus that leads to them
     std::unique_ptr<Platform> platform_;
     std::vector<std::unique_ptr<VcpuSlot>> vcpus_;
 

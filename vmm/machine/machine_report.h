@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "vmm/devices/fusion_blk_counters.h"
 #include "vmm/kvm/exit.h"
 #include "vmm/kvm/statistics.h"
 #include "vmm/machine/io_bus.h"
+#include "vmm/machine/msix.h"
 
 namespace exo::vmm {
 
@@ -37,12 +39,19 @@ struct BootTimeline {
     Time end;
 };
 
+struct DiskReport {
+    std::string name;
+    FusionBlkCounters counters;
+    Msix::Counts interrupts;
+};
+
 /// What a machine did, once all its threads have ended.
 struct MachineReport {
     ExitCounts exits;
     std::vector<KvmStatistic> kvm;  ///< of all vCPUs together; empty where KVM has no binary statistics
     std::vector<IoBus::Count> ports;
     std::vector<IoBus::Count> memory;
+    std::vector<DiskReport> disks;
     BootTimeline timeline;
 };
 

@@ -1,0 +1,76 @@
+#include "vmm/cli/inputs.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "firmware/search.h"
+#include "vmm/cli/kernel_image.h"
+#include "vmm/storage/open_disk.h"
+
+namespace exo::vmm {
+namespace {
+
+Result<firmware::FlashImage> load_firmware(const std::string& option) {
+    const auto folders = firmware::descriptor_folders();
+    const auto build = option == "auto" ? firmware::choose(folders) : firmware::named(option, folders);
+    if (!build) return std::unexpected(build.error());
+    return firmware::FlashImage::load(*build);
+}
+
+/// Two options name the same file, by whatever paths.
+bool same_file(const DiskOption& a, const DiskOption& b) {
+    struct stat one{};
+    struct stat other{};
+    if (::stat(a.path.c_str(), &one) != 0 || ::stat(b.path.c_str(), &other) != 0) return false;
+    if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode)) return one.st_rdev == other.st_rdev;
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/// Two writers, or a writer and a reader, would each see the other's data change under them.
+Result<void> check_distinct(const std::vector<DiskOption>& disks) {
+    for (std::size_t i = 0; i < disks.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j)
+            if (same_file(disks[i], disks[j]) && !(disks[i].read_only && disks[j].read_only))
+                return fail(fmt::format("cannot use {} as two disks", disks[i].path),
+                            "the guest may write to it", "Give it once, or add ,readonly to both.");
+    return {};
+}
+
+}  // namespace
+
+Result<void> check_writable(const std::string& path, const char* option) {
+    if (path.empty()) return {};
+    const std::string what = fmt::format("cannot write {} to {}", option, path);
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error)) return fail(what, "it is a folder", "Name a file.");
+    if (std::filesystem::exists(path, error)) {
+        if (::access(path.c_str(), W_OK) != 0) return fail_errno(what, errno, "Name another file.");
+        return {};
+    }
+    const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) != 0)
+        return fail_errno(what, errno, "Name a file in a folder that exists and can be written to.");
+    return {};
+}
+
+Result<RunInputs> load_inputs(const RunOptions& options) {
+    if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
+    if (auto done = check_writable(options.trace_io, "--trace-io"); !done)
+        return std::unexpected(done.error());
+    auto kernel = load_kernel(options.kernel, options.memory);
+    if (!kernel) return std::unexpected(kernel.error());
+    auto firmware = load_firmware(options.firmware);
+    if (!firmware) return std::unexpected(firmware.error());
+    if (auto done = check_distinct(options.disks); !done) return std::unexpected(done.error());
+    RunInputs inputs{std::move(*kernel), std::move(*firmware), {}};
+    for (const DiskOption& option : options.disks) {
+        auto disk = open_disk({.path = option.path, .read_only = option.read_only, .direct = option.direct});
+        if (!disk) return std::unexpected(disk.error());
+        inputs.disks.push_back(std::move(*disk));
+    }
+    return inputs;
+}
+
+}  // namespace exo::vmm

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "firmware/flash_image.h"
+#include "vmm/base/error.h"
+#include "vmm/cli/options.h"
+#include "vmm/storage/disk.h"
+
+namespace exo::vmm {
+
+/// Everything that `vmm run` reads from files, opened and checked, before KVM is touched.
+struct RunInputs {
+    std::vector<std::byte> kernel;
+    firmware::FlashImage firmware;
+    std::vector<std::unique_ptr<Disk>> disks;  ///< in the order of the options
+};
+
+Result<RunInputs> load_inputs(const RunOptions& options);
+
+/// Whether a file can be written there later, without writing it now. `option` is what the error names.
+Result<void> check_writable(const std::string& path, const char* option);
+
+}  // namespace exo::vmm

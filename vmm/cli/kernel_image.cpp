@@ -1,0 +1,95 @@
+#include "vmm/cli/kernel_image.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "vmm/base/file_descriptor.h"
+#include "vmm/cli/size.h"
+
+namespace exo::vmm {
+namespace {
+
+constexpr char give_efi[] = "Give the guest as one EFI application, such as build/release/guest/exo.efi.";
+
+namespace pe {
+constexpr std::size_t header_pointer = 0x3c;
+constexpr std::size_t machine = 4;           // from "PE\0\0"
+constexpr std::size_t optional_header = 24;  // likewise
+constexpr std::size_t subsystem = optional_header + 68;
+constexpr std::size_t headers_size = optional_header + 112;
+constexpr std::uint16_t machine_x86_64 = 0x8664;
+constexpr std::uint16_t magic_pe32_plus = 0x20b;
+constexpr std::uint16_t subsystem_efi_application = 10;
+}  // namespace pe
+
+std::uint16_t word_at(std::span<const std::byte> bytes, std::size_t offset) {
+    std::uint16_t value = 0;
+    std::memcpy(&value, bytes.data() + offset, sizeof(value));
+    return value;
+}
+
+bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
+    return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
+}
+
+/// The PE header and all after it; empty when there is none.
+std::span<const std::byte> pe_header(std::span<const std::byte> image) {
+    if (!starts_with(image, "MZ") || image.size() < pe::header_pointer + 4) return {};
+    std::uint32_t offset = 0;
+    std::memcpy(&offset, image.data() + pe::header_pointer, sizeof(offset));
+    if (offset > image.size() || image.size() - offset < pe::headers_size) return {};
+    const auto header = image.subspan(offset);
+    return starts_with(header, std::string_view("PE\0\0", 4)) ? header : std::span<const std::byte>{};
+}
+
+}  // namespace
+
+Result<void> check_efi_application(std::span<const std::byte> image, const std::string& name) {
+    const std::string what = fmt::format("cannot boot {}", name);
+    if (image.empty()) return fail(what, "the file is empty", give_efi);
+    const auto header = pe_header(image);
+    if (header.empty())
+        return fail(what,
+                    starts_with(image,
+                                "\x7f"
+                                "ELF")
+                        ? "it is an ELF file, not a PE file"
+                        : "it is not a PE file",
+                    give_efi);
+    if (word_at(header, pe::machine) != pe::machine_x86_64 ||
+        word_at(header, pe::optional_header) != pe::magic_pe32_plus)
+        return fail(what, "it is a PE file for another processor, not for x86_64", give_efi);
+    if (word_at(header, pe::subsystem) != pe::subsystem_efi_application)
+        return fail(what, "it is a PE file, but not an EFI application", give_efi);
+    return {};
+}
+
+Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_t memory) {
+    const std::string what = fmt::format("cannot boot {}", path);
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return fail_errno(what, errno, give_efi);
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0) return fail_errno(what, errno);
+    if (!S_ISREG(status.st_mode)) return fail(what, "it is not a file", give_efi);
+    if (static_cast<std::uint64_t>(status.st_size) > memory / 2)
+        return fail(what,
+                    fmt::format("its {} bytes do not fit into {} of guest memory", status.st_size,
+                                format_size(memory)),
+                    "Give a larger --memory.");
+    std::vector<std::byte> image(static_cast<std::size_t>(status.st_size));
+    for (std::size_t done = 0; done < image.size();) {
+        const ssize_t got = ::read(file.get(), image.data() + done, image.size() - done);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail_errno(what, errno);
+        if (got == 0) return fail(what, "it shrank while it was read");
+        done += static_cast<std::size_t>(got);
+    }
+    if (auto fits = check_efi_application(image, path); !fits) return std::unexpected(fits.error());
+    return image;
+}
+
+}  // namespace exo::vmm

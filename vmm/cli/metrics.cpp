@@ -1,0 +1,111 @@
+#include "vmm/cli/metrics.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "shared/block/protocol.h"
+
+namespace exo::vmm {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int format_version = 1;
+
+Json milliseconds(BootTimeline::Time time, std::chrono::nanoseconds from) {
+    if (!time) return nullptr;
+    const double ms = std::chrono::duration<double, std::milli>(*time - from).count();
+    return std::round(ms * 1000) / 1000;
+}
+
+Json boot(const BootTimeline& timeline, std::chrono::nanoseconds start) {
+    return {{"process_start", 0.0},
+            {"vcpu_start", milliseconds(timeline.vcpu_start, start)},
+            {"firmware_handover", milliseconds(timeline.firmware_handover, start)},
+            {"kernel_entry", milliseconds(timeline.kernel_entry, start)},
+            {"ready", milliseconds(timeline.ready, start)},
+            {"end", milliseconds(timeline.end, start)}};
+}
+
+Json exits(const ExitCounts& counts) {
+    Json json = Json::object();
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < counts.by_reason.size(); ++i) {
+        json[ExitCounts::name(i)] = counts.by_reason[i];
+        total += counts.by_reason[i];
+    }
+    json["total"] = total;
+    return json;
+}
+
+Json kvm_statistics(const std::vector<KvmStatistic>& statistics) {
+    Json json = Json::object();
+    for (const KvmStatistic& statistic : statistics) json[statistic.name] = statistic.value;
+    return json;
+}
+
+Json accesses(const std::vector<IoBus::Count>& counts) {
+    Json json = Json::object();
+    for (const IoBus::Count& count : counts)
+        if (count.reads != 0 || count.writes != 0)
+            json[count.name] = {{"reads", count.reads}, {"writes", count.writes}};
+    return json;
+}
+
+Json disk(const DiskReport& report) {
+    const FusionBlkCounters& counters = report.counters;
+    std::uint64_t failed = 0;
+    for (std::size_t i = 1; i < counters.completions.size(); ++i) failed += counters.completions[i];
+    return {{"file", report.name},
+            {"doorbells", counters.doorbells},
+            {"interrupts", counters.interrupts},
+            {"interrupts_delivered", report.interrupts.delivered},
+            {"interrupts_held_back", report.interrupts.pended},
+            {"reads", counters.reads},
+            {"writes", counters.writes},
+            {"flushes", counters.flushes},
+            {"bytes_read", counters.bytes_read},
+            {"bytes_written", counters.bytes_written},
+            {"failed", failed},
+            {"bad_descriptors", counters.bad_descriptors},
+            {"completion_ring_full", counters.held_back},
+            {"resets", counters.resets}};
+}
+
+}  // namespace
+
+std::string metrics_json(const RunMetrics& metrics) {
+    const MachineReport& report = metrics.report;
+    Json disks = Json::array();
+    for (const DiskReport& one : report.disks) disks.push_back(disk(one));
+    const Json json = {{"format", format_version},
+                       {"status", metrics.status},
+                       {"end", metrics.end},
+                       {"restarts", metrics.restarts},
+                       {"boot_ms", boot(report.timeline, metrics.process_start)},
+                       {"vmm_private_kib", metrics.private_kib},
+                       {"exits_to_user_space", exits(report.exits)},
+                       {"kvm", kvm_statistics(report.kvm)},
+                       {"ports", accesses(report.ports)},
+                       {"mmio", accesses(report.memory)},
+                       {"disks", disks}};
+    return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+}
+
+Result<void> write_metrics(const std::string& path, const RunMetrics& metrics) {
+    namespace fs = std::filesystem;
+    std::error_code error;
+    const bool whole = !fs::exists(path, error) || fs::is_regular_file(path, error);
+    const std::string file = whole ? path + ".new" : path;
+    std::ofstream out(file, std::ios::binary | std::ios::trunc);
+    out << metrics_json(metrics);
+    out.close();
+    if (!out) return fail_errno(fmt::format("cannot write --metrics to {}", path), errno);
+    if (whole) fs::rename(file, path, error);
+    if (whole && error) return fail(fmt::format("cannot write --metrics to {}", path), error.message());
+    return {};
+}
+
+}  // namespace exo::vmm

@@ -1,0 +1,179 @@
+#include "vmm/cli/options.h"
+
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <charconv>
+
+#include "vmm/cli/size.h"
+#include "vmm/machine/layout.h"
+
+namespace exo::vmm {
+namespace {
+
+constexpr unsigned max_cpus = 64;
+constexpr char version[] = "vmm " EXO_VERSION;
+constexpr char see_help[] = "See vmm run --help.";
+constexpr char not_yet[] = "Leave it out: ";
+
+/// The options as they are written, before they are understood.
+struct RunText {
+    std::string kernel;
+    std::string firmware = "auto";
+    std::string boot = "uefi";
+    std::string cpus = "1";
+    std::string memory = "256M";
+    std::vector<std::string> disks;
+    std::string metrics;
+    std::string trace_io;
+};
+
+CLI::App* add_run(CLI::App& app, RunText& text) {
+    CLI::App* run = app.add_subcommand(
+        "run", "vmm run --kernel FILE [OPTIONS] [-- GUEST COMMAND...]\nBoots a guest through stock OVMF.");
+    run->footer(
+        "What follows -- is the command that the guest runs; its status becomes the status of vmm. Without "
+        "one\n"
+        "the guest starts its shell. On a terminal, Ctrl-A x ends the machine and Ctrl-A h tells the other "
+        "keys.\n\n"
+        "Status: 0-124 the guest's own, 125 nothing ran, 126 the guest kernel panicked, 127 the guest died\n"
+        "otherwise, 128 ended by Ctrl-A x, 128 + N ended by signal N.");
+    run->add_option("--kernel", text.kernel, "EFI application that the firmware starts (exo.efi)")
+        ->type_name("FILE");
+    run->add_option("--firmware", text.firmware,
+                    "'auto', or a code file of OVMF; its VARS file lies beside it")
+        ->type_name("auto|FILE");
+    run->add_option("--boot", text.boot, "How the guest starts: 'uefi'")->type_name("HOW")->group("");
+    run->add_option("--cpus", text.cpus, "vCPUs, 1 to 64 (1)")->type_name("N");
+    run->add_option("--memory", text.memory, "Guest memory, such as 512M or 4G (256M)")->type_name("SIZE");
+    run->add_option(
+           "--disk", text.disks,
+           "A disk image or block device; may be given again. 'readonly' refuses writes, 'direct' goes "
+           "past the host's page cache")
+        ->type_name("FILE[,readonly][,direct]")
+        ->expected(1)
+        ->take_all();
+    run->add_option("--metrics", text.metrics, "Write exits, I/O counts and boot times there at the end")
+        ->type_name("FILE.json");
+    run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
+        ->type_name("FILE");
+    return run;
+}
+
+Result<unsigned> parse_cpus(const std::string& text) {
+    unsigned cpus = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpus);
+    if (error != std::errc{} || end != text.data() + text.size() || cpus < 1 || cpus > max_cpus)
+        return fail(fmt::format("cannot give the guest '{}' CPUs", text),
+                    fmt::format("the number of vCPUs is 1 to {}", max_cpus), "Give another --cpus.");
+    return cpus;
+}
+
+Result<std::uint64_t> parse_memory(const std::string& text) {
+    const auto bytes = parse_size(text);
+    if (!bytes) return bytes;
+    const std::string what = fmt::format("cannot give the guest {} of memory", format_size(*bytes));
+    if (*bytes < layout::min_ram)
+        return fail(what, fmt::format("the firmware needs {} to start", format_size(layout::min_ram)),
+                    "Give a larger --memory; the Exo-OS guest wants 64M or more.");
+    if (*bytes % layout::mib != 0) return fail(what, "memory comes in whole MiB", "Give another --memory.");
+    const std::uint64_t host = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES))) *
+                               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+    if (*bytes > host)
+        return fail(what, fmt::format("this host has {} MiB", host / layout::mib),
+                    "Give a smaller --memory.");
+    return bytes;
+}
+
+Result<void> check_boot(const std::string& how) {
+    if (how == "uefi") return {};
+    if (how == "direct")
+        return fail("cannot boot the guest directly", "this version of vmm boots through UEFI firmware only",
+                    fmt::format("{}uefi is the way it boots.", not_yet));
+    return fail(fmt::format("cannot boot the guest by '{}'", how), "there is no such way", see_help);
+}
+
+Result<Command> understand(const RunText& text, std::vector<std::string> guest_command) {
+    RunOptions options;
+    options.kernel = text.kernel;
+    options.firmware = text.firmware;
+    options.metrics = text.metrics;
+    options.trace_io = text.trace_io;
+    options.guest_command = std::move(guest_command);
+    if (text.kernel.empty())
+        return fail("there is nothing to boot", "--kernel is missing", "Give --kernel exo.efi.");
+    if (auto boot = check_boot(text.boot); !boot) return std::unexpected(boot.error());
+    const auto cpus = parse_cpus(text.cpus);
+    if (!cpus) return std::unexpected(cpus.error());
+    options.cpus = *cpus;
+    const auto memory = parse_memory(text.memory);
+    if (!memory) return std::unexpected(memory.error());
+    options.memory = *memory;
+    for (const std::string& disk : text.disks) {
+        auto parsed = parse_disk(disk);
+        if (!parsed) return std::unexpected(parsed.error());
+        options.disks.push_back(std::move(*parsed));
+    }
+    if (options.disks.size() > layout::device_slots)
+        return fail(fmt::format("cannot give the guest {} disks", options.disks.size()),
+                    fmt::format("the PCI bus has {} free slots", unsigned{layout::device_slots}));
+    return options;
+}
+
+}  // namespace
+
+Result<DiskOption> parse_disk(const std::string& text) {
+    const std::string what = fmt::format("cannot use --disk {}", text);
+    std::size_t at = text.find(',');
+    DiskOption disk{.path = text.substr(0, at)};
+    if (disk.path.empty()) return fail(what, "the file is missing", see_help);
+    while (at != std::string::npos) {
+        const std::size_t next = text.find(',', at + 1);
+        const std::string word = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+        at = next;
+        if (word == "readonly")
+            disk.read_only = true;
+        else if (word == "direct")
+            disk.direct = true;
+        else if (word == "type=virtio")
+            return fail(what, "this version of vmm has no virtio disks",
+                        fmt::format("{}fusion is the kind of disk it has.", not_yet));
+        else if (word != "type=fusion")
+            return fail(what, fmt::format("'{}' is no property of a disk", word),
+                        "They are readonly, direct and type=fusion; a file name must not hold a comma.");
+    }
+    return disk;
+}
+
+Result<Command> parse_arguments(std::span<const char* const> arguments) try {
+    const auto separator = std::ranges::find(arguments, std::string_view("--"));
+    std::vector<std::string> words(arguments.begin(), separator);
+    std::vector<std::string> guest_command;
+    if (separator != arguments.end()) guest_command.assign(separator + 1, arguments.end());
+
+    CLI::App app("A KVM-based virtual machine monitor that boots the Exo-OS guest through stock OVMF.",
+                 "vmm");
+    app.set_version_flag("--version", version);
+    app.require_subcommand(1);
+    RunText text;
+    CLI::App* run = add_run(app, text);
+    CLI::App* doctor =
+        app.add_subcommand("doctor", "Tell what this host offers, what is missing and how to repair it");
+    try {
+        std::ranges::reverse(words);
+        app.parse(std::move(words));
+    } catch (const CLI::CallForVersion&) {
+        return Information{fmt::format("{}\n", version)};
+    } catch (const CLI::CallForHelp&) {
+        return Information{(run->parsed() ? run : doctor->parsed() ? doctor : &app)->help()};
+    }
+    if (doctor->parsed()) return DoctorOptions{};
+    return understand(text, std::move(guest_command));
+} catch (const CLI::ParseError& error) {
+    return fail("the command line is not understood", error.what(), "See vmm --help and vmm run --help.");
+}
+
+}  // namespace exo::vmm

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "vmm/base/error.h"
+
+namespace exo::vmm {
+
+/// --disk FILE[,type=fusion][,readonly][,direct]
+struct DiskOption {
+    std::string path;
+    bool read_only = false;
+    bool direct = false;
+};
+
+struct RunOptions {
+    std::string kernel;
+    std::string firmware = "auto";
+    unsigned cpus = 1;
+    std::uint64_t memory = 0;  ///< bytes
+    std::vector<DiskOption> disks;
+    std::string metrics;   ///< file; empty for none
+    std::string trace_io;  ///< file; empty for none
+    std::vector<std::string> guest_command;
+};
+
+struct DoctorOptions {};
+
+/// Text to print; the program ends with status 0.
+struct Information {
+    std::string text;
+};
+
+using Command = std::variant<RunOptions, DoctorOptions, Information>;
+
+/// The command line, without the program's name. Checks what can be checked without touching a file.
+Result<Command> parse_arguments(std::span<const char* const> arguments);
+
+/// `text` as --disk takes it.
+Result<DiskOption> parse_disk(const std::string& text);
+
+}  // namespace exo::vmm

@@ -1,0 +1,151 @@
+#include "vmm/cli/run.h"
+
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "shared/platform/exit_status.h"
+#include "vmm/base/clock.h"
+#include "vmm/cli/console.h"
+#include "vmm/cli/guest_command.h"
+#include "vmm/cli/inputs.h"
+#include "vmm/cli/metrics.h"
+#include "vmm/cli/process_memory.h"
+#include "vmm/machine/machine.h"
+
+namespace exo::vmm {
+namespace {
+
+void warn(const Error& error) {
+    fmt::print(stderr, "vmm: {}\n", error.message());
+}
+
+/// One `vmm run`: a machine, and another one each time the guest restarts.
+class Run {
+  public:
+    Run(const RunOptions& options, const RunInputs& inputs, const KvmSystem& system, Console& console,
+        Signals& signals)
+        : options_(options), inputs_(inputs), system_(system), console_(console), signals_(signals) {}
+
+    Result<int> to_the_end(RunMetrics& metrics);
+
+  private:
+    MachineConfig config() const;
+    Result<bool> one_machine(RunMetrics& metrics);
+    int status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const;
+
+    const RunOptions& options_;
+    const RunInputs& inputs_;
+    const KvmSystem& system_;
+    Console& console_;
+    Signals& signals_;
+    SystemClock clock_;
+};
+
+MachineConfig Run::config() const {
+    MachineConfig config{.cpus = options_.cpus,
+                         .ram = layout::split_ram(options_.memory),
+                         .flash_variables = inputs_.firmware.variables(),
+                         .flash_code = inputs_.firmware.code(),
+                         .kernel = inputs_.kernel,
+                         .command_line = kernel_command_line(options_.guest_command),
+                         .disks = {},
+                         .trace_io = options_.trace_io};
+    for (std::size_t i = 0; i < inputs_.disks.size(); ++i)
+        config.disks.push_back({options_.disks[i].path, *inputs_.disks[i]});
+    return config;
+}
+
+Result<int> Run::to_the_end(RunMetrics& metrics) {
+    for (;;) {
+        const auto restart = one_machine(metrics);
+        if (!restart) return std::unexpected(restart.error());
+        if (!*restart) return metrics.status;
+        ++metrics.restarts;
+        fmt::print(stderr, "vmm: the guest restarts\n");
+    }
+}
+
+/// True when the guest asked for a fresh start.
+Result<bool> Run::one_machine(RunMetrics& metrics) {
+    auto machine = Machine::create(system_, config(),
+                                   {.clock = clock_,
+                                    .console = console_.output(),
+                                    .firmware_log = {},
+                                    .boot_phase = [this](platform::BootPhase phase) {
+                                        if (phase == platform::BootPhase::ready) console_.guest_ready();
+                                    }});
+    if (!machine) return std::unexpected(machine.error());
+    console_.attach((*machine)->serial());
+    if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
+    const Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
+    (*machine)->stop();
+    const MachineEnd end = (*machine)->wait();
+    metrics.status = status_of(outcome, end, metrics);
+    if (const auto traced = (*machine)->finish_trace(); !traced) warn(traced.error());
+    if (!options_.metrics.empty()) {
+        const std::array<std::span<const std::byte>, 3> not_ours = {
+            (*machine)->guest_memory(), inputs_.firmware.variables(), inputs_.firmware.code()};
+        metrics.private_kib = own_private_kib(not_ours);
+        metrics.report = (*machine)->report();
+    }
+    return outcome == Console::Outcome::ended && end.kind == MachineEnd::Kind::reset;
+}
+
+int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const {
+    switch (outcome) {
+        case Console::Outcome::quit:
+            metrics.end = "quit";
+            return platform::status_user_quit;
+        case Console::Outcome::signal:
+            metrics.end = "signal";
+            return platform::status_signal_base + signals_.end_requested().value_or(0);
+        case Console::Outcome::no_output:
+            metrics.end = "no_output";
+            return platform::status_signal_base + SIGPIPE;
+        case Console::Outcome::ended:
+            break;
+    }
+    metrics.end = end.kind == MachineEnd::Kind::exited  ? "exited"
+                  : end.kind == MachineEnd::Kind::reset ? "reset"
+                                                        : "died";
+    if (end.kind == MachineEnd::Kind::died) fmt::print(stderr, "vmm: {}\n", end.explanation);
+    return end.status;
+}
+
+Result<void> check_host(const KvmSystem& system, const RunOptions& options) {
+    if (auto done = system.check_required(); !done) return done;
+    if (options.cpus > system.max_vcpus())
+        return fail(fmt::format("cannot give the guest {} CPUs", options.cpus),
+                    fmt::format("this host's KVM allows {}", system.max_vcpus()), "Give a smaller --cpus.");
+    return {};
+}
+
+}  // namespace
+
+Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_start) {
+    auto inputs = load_inputs(options);
+    if (!inputs) return std::unexpected(inputs.error());
+    const auto system = KvmSystem::open();
+    if (!system) return std::unexpected(system.error());
+    if (auto fits = check_host(*system, options); !fits) return std::unexpected(fits.error());
+    const auto wake = EventFd::create();
+    if (!wake) return std::unexpected(wake.error());
+    auto signals = Signals::catch_all();
+    if (!signals) return std::unexpected(signals.error());
+
+    RunMetrics metrics;
+    metrics.process_start = process_start;
+    Result<int> status = 0;
+    {
+        Console console(*wake, *signals);
+        status = Run(options, *inputs, *system, console, *signals).to_the_end(metrics);
+    }
+    if (!status || options.metrics.empty()) return status;
+    if (const auto written = write_metrics(options.metrics, metrics); !written) warn(written.error());
+    return status;
+}
+
+}  // namespace exo::vmm
