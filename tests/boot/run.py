@@ -80,7 +80,7 @@ def main() -> int:
         run_here([running for running in cases if running not in boxed], verdict)
         if boxed:
             run_in_box(boxed, verdict)
-    return verdict.status()
+    return verdict.status() if asked.outcome else verdict.close()
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def main() -> int:
     asked = emulator_parser(TOOL, "Boots the guest on Bochs.").parse_args(words)
     if len(asked.disk) > len(DISK_PLACES):
         raise Failure(f"Bochs has room for {len(DISK_PLACES)} disks beside the boot disk")
-    build(TOOL, "release", ["exo.efi"])
+    build(TOOL, "release", ["guest"])
     asked.disk = checked(asked.disk) or [sample(TOOL)]
     with tempfile.TemporaryDirectory(prefix="exo-bochs-") as scratch, socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
         folder = Path(scratch)

@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+import re
 import subprocess
 from pathlib import Path
 
 from paths import BUILD, ROOT
 from report import Failure, Phase
+
+
+PROGRESS = re.compile(r"\[\d+/\d+\] ")
 
 
 def build(tool: str, preset: str, targets: list[str] | None = None) -> Path:
@@ -40,5 +44,6 @@ def _run(command: list[str], log: Path) -> None:
         status = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False,
                                 env=os.environ | {"NINJA_STATUS": "[%f/%t] "}).returncode
     if status != 0:
-        tail = log.read_text(errors="replace").splitlines()[-40:]
+        said = [line for line in log.read_text(errors="replace").splitlines() if not PROGRESS.match(line)]
+        tail = said[-30:]
         raise Failure("\n".join([f"`{' '.join(command)}` failed; the whole log is {log.relative_to(ROOT)}, its end:", *tail]))

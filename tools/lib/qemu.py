@@ -48,7 +48,7 @@ def main() -> int:
     asked = parser.parse_args(words)
     if asked.accel == "kvm" and (reason := kvm.why_unusable()):
         raise Failure(f"{reason}; `tools/kvm-box tools/qemu --accel kvm …` has it")
-    build(TOOL, "release", ["exo.efi"])
+    build(TOOL, "release", ["guest"])
     asked.disk = checked(asked.disk) or [sample(TOOL)]
     with tempfile.TemporaryDirectory(prefix="exo-qemu-") as scratch, socket.socket(socket.AF_UNIX) as listener:
         folder = Path(scratch)

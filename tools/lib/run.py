@@ -45,7 +45,7 @@ def vmm_command(words: list[str], guest_command: list[str]) -> tuple[list[str], 
 
 def main() -> int:
     words, guest_command = split_arguments(sys.argv[1:])
-    build(TOOL, "release", ["vmm", "exo.efi"])
+    build(TOOL, "release", ["vmm", "guest"])
     if {"-h", "--help"} & set(words):
         print(HELP, flush=True)
         os.execv(VMM, [str(VMM), "run", "--help"])

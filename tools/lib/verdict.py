@@ -23,15 +23,19 @@ class Verdict:
         self._skipped: list[str] = []
 
     def take(self, name: str, seconds: float, failure: str | None, log: Path | None = None) -> None:
-        (self._failed if failure else self._passed).append(name)
+        """One test has ended."""
+        self.explain(name, seconds, failure, log)
+        self.count([] if failure else [name], [name] if failure else [])
+
+    def explain(self, name: str, seconds: float, failure: str | None, log: Path | None = None) -> None:
+        """Says how something ended, without counting it."""
         print(f"{'FAIL' if failure else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
         if failure:
-            self._explain(failure, log)
-        self._save()
+            print(f"     {failure}")
+            _show_end(log)
 
-    def passed(self, names: list[str], failed: list[str]) -> None:
-        """Tests that somebody else has already told about."""
-        self._passed += names
+    def count(self, passed: list[str], failed: list[str]) -> None:
+        self._passed += passed
         self._failed += failed
         self._save()
 
@@ -60,14 +64,14 @@ class Verdict:
     def status(self) -> int:
         return 0 if self._passed and not self._failed else 1
 
-    def _explain(self, failure: str, log: Path | None) -> None:
-        print(f"     {failure}")
-        if log and log.exists():
-            where = log.relative_to(ROOT) if log.is_relative_to(ROOT) else log
-            lines = log.read_text(errors="replace").replace("\r", "").splitlines()[-TAIL:]
-            print(*(f"     | {line}" for line in lines), f"     the whole log: {where}", sep="\n")
-        sys.stdout.flush()
-
     def _save(self) -> None:
         if self._keep:
             self._keep.write_text(json.dumps({"passed": self._passed, "failed": self._failed, "skipped": self._skipped}))
+
+
+def _show_end(log: Path | None) -> None:
+    if log and log.exists():
+        where = log.relative_to(ROOT) if log.is_relative_to(ROOT) else log
+        lines = log.read_text(errors="replace").replace("\r", "").splitlines()[-TAIL:]
+        print(*(f"     | {line}" for line in lines), f"     the whole log: {where}", sep="\n")
+    sys.stdout.flush()
