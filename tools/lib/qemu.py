@@ -34,6 +34,8 @@ def machine(asked, guest_command: list[str], folder: Path) -> list[str]:
     line = kernel_command_line(guest_command)
     if line:
         command += ["-append", line]
+    if asked.gdb:
+        command += ["-S", "-gdb", "tcp:127.0.0.1:1234"]
     for number, disk in enumerate(asked.disk):
         command += qemu_arguments(number, disk, "disable-legacy=on")
     return command
@@ -45,6 +47,7 @@ def main() -> int:
     parser.add_argument("--machine", choices=["pc", "q35"], default="pc")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")
     parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--gdb", action="store_true", help="wait for a debugger on 127.0.0.1:1234 before the first instruction")
     asked = parser.parse_args(words)
     if asked.accel == "kvm" and (reason := kvm.why_unusable()):
         raise Failure(f"{reason}; `tools/kvm-box tools/qemu --accel kvm …` has it")
