@@ -21,4 +21,9 @@ inline std::unexpected<Error> fail(std::string_view what, std::string_view why,
     return std::unexpected(Error{what, why, action});
 }
 
+/// Where `new (std::nothrow)` gave nothing.
+inline std::unexpected<Error> out_of_memory(std::string_view what) {
+    return fail(what, "the kernel has no memory left for it");
+}
+
 }  // namespace exo::guest

@@ -77,6 +77,10 @@ void halt() {
     std::abort();
 }
 
+void triple_fault() {
+    std::abort();
+}
+
 namespace hosted {
 
 void deliver_interrupt(void (*handler)(void*), void* context) {

@@ -24,6 +24,14 @@ void set_number(Disk& disk, unsigned number) {
     disk.name_size = static_cast<std::size_t>(end - disk.name_text.data());
 }
 
+/// Never destroyed: the kernel ends without running the destructors of its statics.
+union KernelRegistry {
+    constexpr KernelRegistry() : registry() {}
+    constexpr ~KernelRegistry() {}
+    DiskRegistry registry;
+};
+constinit KernelRegistry kernel_registry;
+
 bool starts_with(BlockDevice& device, std::span<const std::uint8_t, sector_size> expected,
                  const DriverServices& services) {
     // A whole logical block, which may be larger than the sector that is compared.
@@ -82,9 +90,7 @@ Disk* DiskRegistry::first() {
 }
 
 DiskRegistry& disk_registry() {
-    // Never destroyed: the kernel ends without running destructors of statics.
-    static DiskRegistry& registry = *new DiskRegistry;
-    return registry;
+    return kernel_registry.registry;
 }
 
 }  // namespace exo::guest

@@ -39,6 +39,8 @@ class IdeChannel {
 
     /// `command` are the eight registers, `control` the one for device control and alternate status.
     IdeChannel(std::unique_ptr<Registers> command, std::unique_ptr<Registers> control, TimeSource& time);
+    IdeChannel(const IdeChannel&) = delete;
+    IdeChannel& operator=(const IdeChannel&) = delete;
 
     /// Sleeps for this interrupt from now on; until then the channel is polled.
     void use_interrupt(Interrupt& interrupt) { watch_ = InterruptWatch(&interrupt, *time_); }
@@ -63,6 +65,8 @@ class IdeChannel {
     void recover();
 
   private:
+    friend class IdeChannelUse;
+
     void select(unsigned drive, bool lba, std::uint8_t top_bits);
     void issue(unsigned drive, const Command& command);
     void short_delay();
@@ -87,6 +91,23 @@ class IdeChannel {
     std::size_t segment_ = 0;  ///< where in the request's memory the next sector goes
     std::size_t segment_offset_ = 0;
     bool first_block_ = false;  ///< a drive asks for the first data of a write without an interrupt
+
+    unsigned users_ = 0;
+};
+
+/// A share in a channel, which goes when the last of its drives does.
+class IdeChannelUse {
+  public:
+    explicit IdeChannelUse(IdeChannel& channel) : channel_(channel) { ++channel_.users_; }
+    IdeChannelUse(const IdeChannelUse& other) : IdeChannelUse(other.channel_) {}
+    IdeChannelUse& operator=(const IdeChannelUse&) = delete;
+    ~IdeChannelUse() {
+        if (--channel_.users_ == 0) delete &channel_;
+    }
+    IdeChannel* operator->() const { return &channel_; }
+
+  private:
+    IdeChannel& channel_;
 };
 
 }  // namespace exo::guest

@@ -23,8 +23,8 @@ constexpr std::uint8_t opcode_flush48 = 0xea;
 
 }  // namespace
 
-IdeDisk::IdeDisk(std::shared_ptr<IdeChannel> channel, unsigned drive, const IdeIdentity& identity)
-    : channel_(std::move(channel)), drive_(drive), identity_(identity) {
+IdeDisk::IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity& identity)
+    : channel_(channel), drive_(drive), identity_(identity) {
     info_.driver = "ide";
     info_.model = identity_.model();
     info_.serial = identity_.serial();

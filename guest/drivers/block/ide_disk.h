@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
 #include "guest/drivers/block/block_device.h"
@@ -16,7 +15,7 @@ namespace exo::guest {
 /// A drive on an IDE channel: one request at a time, which the other drive of the channel may hold up.
 class IdeDisk final : public BlockDevice, private BlockQueue {
   public:
-    IdeDisk(std::shared_ptr<IdeChannel> channel, unsigned drive, const IdeIdentity& identity);
+    IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity& identity);
 
     const DiskInfo& info() const override { return info_; }
     unsigned queue_count() const override { return 1; }
@@ -34,7 +33,7 @@ class IdeDisk final : public BlockDevice, private BlockQueue {
     bool start(BlockRequest& request);
     IdeChannel::Command command_for(const BlockRequest& request) const;
 
-    std::shared_ptr<IdeChannel> channel_;
+    IdeChannelUse channel_;
     unsigned drive_;
     IdeIdentity identity_;
     DiskInfo info_;

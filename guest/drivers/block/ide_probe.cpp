@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
+#include <string_view>
 
 #include "guest/drivers/block/ide_channel.h"
 #include "guest/drivers/block/ide_disk.h"
@@ -25,21 +27,29 @@ constexpr std::uint64_t native_control_offset = 2;
 /// Sectors between two interrupts: few enough for a quick answer, many enough to be worth the interrupt.
 constexpr std::uint8_t preferred_multiple = 16;
 
-void add_disk(const std::shared_ptr<IdeChannel>& channel, unsigned drive, const IdeIdentifyData& data,
-              DiskRegistry& registry) {
+constexpr std::string_view what = "cannot use an IDE disk";
+
+void tell(const Error& error) {
+    warn("{}: {}", error.what, error.why);
+}
+
+Result<void> add_disk(const IdeChannelUse& channel, unsigned drive, const IdeIdentifyData& data,
+                      DiskRegistry& registry) {
     const auto identity = parse_identity(data);
-    if (!identity) return warn("{}: {}", identity.error().what, identity.error().why);
+    if (!identity) return std::unexpected(identity.error());
     const std::uint8_t multiple = std::min(identity->max_multiple, preferred_multiple);
     if (multiple > 1) channel->set_multiple(drive, multiple);
-    const auto added = registry.add(std::make_unique<IdeDisk>(channel, drive, *identity));
-    if (!added) warn("{}: {}", added.error().what, added.error().why);
+    std::unique_ptr<IdeDisk> disk(new (std::nothrow) IdeDisk(channel, drive, *identity));
+    if (disk == nullptr) return out_of_memory(what);
+    return registry.add(std::move(disk));
 }
 
 void probe_channel(std::unique_ptr<Registers> command, std::unique_ptr<Registers> control,
                    const LegacyChannel* legacy, const DriverServices& services, DiskRegistry& registry) {
-    // Not make_shared, which needs RTTI.
-    const std::shared_ptr<IdeChannel> channel(
-        new IdeChannel(std::move(command), std::move(control), services.time));
+    auto* const allocated =
+        new (std::nothrow) IdeChannel(std::move(command), std::move(control), services.time);
+    if (allocated == nullptr) return tell(out_of_memory(what).error());
+    const IdeChannelUse channel(*allocated);
     if (!channel->exists()) return;
     bool found = false;
     for (unsigned drive = 0; drive < IdeChannel::drive_count; ++drive) {
@@ -48,8 +58,8 @@ void probe_channel(std::unique_ptr<Registers> command, std::unique_ptr<Registers
         if (presence == IdeChannel::Presence::stuck)
             warn("an IDE drive is busy for ever and was left alone: reset the machine");
         if (presence != IdeChannel::Presence::disk) continue;
-        add_disk(channel, drive, data, registry);
         found = true;
+        if (const auto added = add_disk(channel, drive, data, registry); !added) tell(added.error());
     }
     if (!found || legacy == nullptr) return;
     if (const auto interrupt = services.interrupts.legacy_irq(legacy->irq))

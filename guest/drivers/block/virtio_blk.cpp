@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 namespace exo::guest {
@@ -84,7 +85,8 @@ Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const PciFunction& function
                                                      const DriverServices& services) {
     auto transport = VirtioPci::create(function, services.registers);
     if (!transport) return std::unexpected(transport.error());
-    std::unique_ptr<VirtioBlk> disk(new VirtioBlk(std::move(*transport), services));
+    std::unique_ptr<VirtioBlk> disk(new (std::nothrow) VirtioBlk(std::move(*transport), services));
+    if (disk == nullptr) return out_of_memory(what);
     if (const auto ready = disk->set_up(); !ready) return std::unexpected(ready.error());
     disk->read_serial();
     return disk;

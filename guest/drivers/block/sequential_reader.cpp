@@ -1,0 +1,75 @@
+#include "guest/drivers/block/sequential_reader.h"
+
+#include <algorithm>
+#include <new>
+
+#include "guest/drivers/block/block_io.h"
+
+namespace exo::guest {
+
+Result<std::unique_ptr<SequentialReader>> SequentialReader::create(BlockDevice& disk, DmaMemory& memory,
+                                                                   TimeSource& time, std::size_t piece) {
+    std::unique_ptr<SequentialReader> reader(new (std::nothrow) SequentialReader(disk, time));
+    if (reader == nullptr) return out_of_memory("cannot read from the disk");
+    const DiskInfo& info = disk.info();
+    piece = std::clamp<std::size_t>(piece, info.logical_block, info.max_transfer);
+    reader->piece_ = piece / info.logical_block * info.logical_block;
+    const std::size_t depth = std::clamp<std::size_t>(disk.queue(0).depth(), 1, max_depth);
+    for (; reader->depth_ < depth; ++reader->depth_) {
+        auto buffer = DmaBuffer::allocate(memory, reader->piece_);
+        // Little memory is no reason to fail: one buffer will do.
+        if (!buffer && reader->depth_ > 0) break;
+        if (!buffer) return std::unexpected(buffer.error());
+        reader->slots_[reader->depth_].memory = std::move(*buffer);
+    }
+    return reader;
+}
+
+SequentialReader::~SequentialReader() {
+    for (; finished_ < submitted_; ++finished_) wait_for(disk_, queue_, slot(finished_).request, time_);
+}
+
+Result<std::span<const std::byte>> SequentialReader::next() {
+    finished_ = handed_out_;
+    submit_more();
+    if (position_ == disk_.info().sectors) return std::span<const std::byte>{};
+    const BlockStatus status = wait_for_oldest();
+    if (status != BlockStatus::ok) return fail("cannot read from the disk", describe(status));
+    const DmaSpan& segment = slot(handed_out_++).segment;
+    position_ += segment.size / sector_size;
+    return segment.bytes();
+}
+
+void SequentialReader::submit_more() {
+    std::array<BlockRequest*, max_depth> requests;
+    std::size_t count = 0;
+    std::uint64_t sector = next_sector_;
+    for (std::uint64_t number = submitted_; number < finished_ + depth_; ++number) {
+        const std::uint64_t left = disk_.info().sectors - sector;
+        if (left == 0) break;
+        Slot& free = slot(number);
+        const std::size_t size =
+            static_cast<std::size_t>(std::min<std::uint64_t>(left, piece_ / sector_size)) * sector_size;
+        free.segment = free.memory.span().subspan(0, size);
+        free.request.sector = sector;
+        free.request.segments = {&free.segment, 1};
+        free.request.reset();
+        requests[count++] = &free.request;
+        sector += size / sector_size;
+    }
+    const std::size_t taken = queue_.submit(std::span(requests).first(count));
+    for (std::size_t i = 0; i < taken; ++i) next_sector_ += slot(submitted_++).segment.size / sector_size;
+}
+
+BlockStatus SequentialReader::wait_for_oldest() {
+    const std::uint64_t deadline = time_.now_ns() + disk_.timeout_ns();
+    while (submitted_ == handed_out_) {
+        // Others' requests fill the queue.
+        queue_.wait(disk_.wait_policy(), deadline, time_);
+        if (time_.now_ns() >= deadline) queue_.recover();
+        submit_more();
+    }
+    return wait_for(disk_, queue_, slot(handed_out_).request, time_);
+}
+
+}  // namespace exo::guest
