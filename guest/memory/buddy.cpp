@@ -27,10 +27,12 @@ PageIndex BuddyAllocator::allocate(unsigned order) {
     return page;
 }
 
-PageIndex BuddyAllocator::allocate_run(PageIndex count, unsigned order) {
+PageIndex BuddyAllocator::allocate_run(PageIndex count, unsigned order, PageIndex below) {
     if (order >= order_count) return no_page;
     order = std::max(order, std::min(order_for(count), order_count - 1));
-    const PageIndex page = count <= largest_block ? take_block(order) : take_run_above_largest(count);
+    const PageIndex page = count > largest_block ? take_run_above_largest(count, below)
+                           : below < map_.size() ? take_block_below(order, below)
+                                                 : take_block(order);
     if (page == no_page) {
         ++statistics_.failures;
         return no_page;
@@ -112,23 +114,36 @@ void BuddyAllocator::insert_block(PageIndex page, unsigned order) {
 PageIndex BuddyAllocator::take_block(unsigned order) {
     const std::uint32_t large_enough = orders_with_blocks_ >> order << order;
     if (large_enough == 0) return no_page;
-    unsigned found = static_cast<unsigned>(std::countr_zero(large_enough));
-    const PageIndex page = heads_[found];
-    remove(page, found);
-    while (found > order) {
-        --found;
-        push(page + (PageIndex{1} << found), found);
+    const auto found = static_cast<unsigned>(std::countr_zero(large_enough));
+    return split(heads_[found], found, order);
+}
+
+/// The free block becomes one of the order wanted, at the same place; the rest stays free.
+PageIndex BuddyAllocator::split(PageIndex page, unsigned order, unsigned wanted) {
+    remove(page, order);
+    while (order > wanted) {
+        --order;
+        push(page + (PageIndex{1} << order), order);
         ++statistics_.splits;
     }
     return page;
 }
 
+/// For the few devices that reach no higher: looks through the lists.
+PageIndex BuddyAllocator::take_block_below(unsigned order, PageIndex below) {
+    for (unsigned found = order; found < order_count; ++found)
+        for (PageIndex page = heads_[found]; page != no_page; page = map_[page].next)
+            if (page < below && (PageIndex{1} << order) <= below - page) return split(page, found, order);
+    return no_page;
+}
+
 /// Rare and large, so a walk over the first pages of all largest blocks will do.
-PageIndex BuddyAllocator::take_run_above_largest(PageIndex count) {
+PageIndex BuddyAllocator::take_run_above_largest(PageIndex count, PageIndex below) {
     const PageIndex blocks = count / largest_block + (count % largest_block != 0);
     if (blocks > statistics_.free_blocks[order_count - 1]) return no_page;
     PageIndex in_a_row = 0;
-    for (PageIndex page = 0; page < map_.size(); page += largest_block) {
+    const PageIndex end = std::min(below, map_.size());
+    for (PageIndex page = 0; page < end && largest_block <= end - page; page += largest_block) {
         in_a_row = is_free_block(page, order_count - 1) ? in_a_row + 1 : 0;
         if (in_a_row < blocks) continue;
         const PageIndex first = page - (blocks - 1) * largest_block;

@@ -35,8 +35,9 @@ class BuddyAllocator {
     PageIndex allocate(unsigned order);
 
     /// Exactly `count` contiguous pages, any number, at a multiple of 2^`order` pages and of the smallest
-    /// power of two that holds them (of 1 MiB above that); no_page when there are none.
-    PageIndex allocate_run(PageIndex count, unsigned order = 0);
+    /// power of two that holds them (of 1 MiB above that), all of them before page `below`; no_page when
+    /// there are none.
+    PageIndex allocate_run(PageIndex count, unsigned order = 0, PageIndex below = no_page);
 
     /// Gives back `count` pages, however they were allocated.
     void free(PageIndex first, PageIndex count);
@@ -52,7 +53,9 @@ class BuddyAllocator {
     void insert_run(PageIndex first, PageIndex count);
     void insert_block(PageIndex page, unsigned order);
     PageIndex take_block(unsigned order);
-    PageIndex take_run_above_largest(PageIndex count);
+    PageIndex take_block_below(unsigned order, PageIndex below);
+    PageIndex split(PageIndex page, unsigned order, unsigned wanted);
+    PageIndex take_run_above_largest(PageIndex count, PageIndex below);
     bool is_free_block(PageIndex page, unsigned order) const;
     void count_taken(PageIndex count);
 

@@ -105,6 +105,22 @@ Result<void> FrameAllocator::release(std::uint64_t start, std::uint64_t count) {
     return fail("physical memory", "frames were released that the allocator does not have");
 }
 
+std::optional<FrameAllocator::Run> FrameAllocator::take_free_run(std::uint64_t from, std::uint64_t to) {
+    for (std::size_t i = 0; i < region_count_; ++i) {
+        Region& region = regions_[i];
+        if (to <= region.start) break;
+        const std::uint64_t end = std::min(region.frames, (to - region.start) / frame_size);
+        const std::uint64_t low = from > region.start ? (from - region.start) / frame_size : 0;
+        const std::uint64_t first = find(region, low, end, false);
+        if (first >= end) continue;
+        const std::uint64_t last = find(region, first, end, true);
+        mark(region, first, last, true);
+        region.free_frames -= last - first;
+        return Run{region.start + first * frame_size, last - first};
+    }
+    return std::nullopt;
+}
+
 std::uint64_t FrameAllocator::total_frames() const {
     std::uint64_t sum = 0;
     for (const Region& region : regions()) sum += region.frames;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "guest/kernel/error.h"
@@ -47,6 +48,14 @@ class FrameAllocator {
     /// Makes frames free. Refuses, and changes nothing, when any of them is free already or was never
     /// managed.
     Result<void> release(std::uint64_t start, std::uint64_t count);
+
+    struct Run {
+        std::uint64_t start;  ///< physical address
+        std::uint64_t frames;
+    };
+    /// Takes the lowest run of free frames that starts at or above `from`, cut at `to` (frame-aligned
+    /// physical addresses): for who takes over all that is left.
+    std::optional<Run> take_free_run(std::uint64_t from, std::uint64_t to);
 
     std::uint64_t total_frames() const;
     std::uint64_t free_frames() const;

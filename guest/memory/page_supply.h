@@ -32,10 +32,10 @@ class PageSupply {
         const Locked guard(lock_);
         buddy_.free(page, 1);
     }
-    /// `count` contiguous pages for one allocation, at a multiple of 2^`order` pages.
-    PageIndex take_large(PageIndex count, unsigned order) {
+    /// `count` contiguous pages for one allocation, as BuddyAllocator::allocate_run.
+    PageIndex take_large(PageIndex count, unsigned order, PageIndex below = no_page) {
         const Locked guard(lock_);
-        const PageIndex page = buddy_.allocate_run(count, order);
+        const PageIndex page = buddy_.allocate_run(count, order, below);
         if (page == no_page) return no_page;
         map_[page].kind = PageKind::large;
         map_[page].run_pages = count;

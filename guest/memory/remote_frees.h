@@ -43,7 +43,7 @@ class alignas(64) SlabInbox {
         std::uint32_t before = Atomics::load_acquire(info.remote);
         std::uint32_t after = 0;
         do {
-            tail->next = first_object(base, before);
+            link(*tail, first_object(base, before));
             after = RemoteWord::pack(offset, count + RemoteWord::count(before));
         } while (!Atomics::compare_exchange(info.remote, before, after));
         if ((before & RemoteWord::queued) == 0) queue(map, page);
@@ -68,6 +68,12 @@ class alignas(64) SlabInbox {
     static FreeObject* first_object(std::byte* base, std::uint32_t word) {
         if (RemoteWord::count(word) == 0) return nullptr;
         return reinterpret_cast<FreeObject*>(base + RemoteWord::offset(word));
+    }
+
+    /// Through the policy, for the explorer's sake: a plain store.
+    static void link(FreeObject& object, FreeObject* next) {
+        Atomics::copy_to_shared(reinterpret_cast<std::byte*>(&object.next),
+                                reinterpret_cast<const std::byte*>(&next), sizeof next);
     }
 
     void queue(const PageMap& map, PageIndex page) {

@@ -102,6 +102,18 @@ TEST_F(BuddyTest, RunsCanBeAlignedBeyondTheirLength) {
     EXPECT_EQ(buddy_.allocate_run(1, BuddyAllocator::order_count), no_page);
 }
 
+TEST_F(BuddyTest, RunsCanBeKeptBelowAPage) {
+    buddy_.add(0, pages);
+    EXPECT_EQ(buddy_.allocate_run(4, 0, 3), no_page);
+    for (int i = 0; i < 10; ++i) {
+        const PageIndex run = buddy_.allocate_run(10, 0, 300);
+        ASSERT_NE(run, no_page);
+        EXPECT_LE(run + 10, 300U);
+    }
+    EXPECT_EQ(buddy_.allocate_run(300, 0, 600), no_page);
+    EXPECT_EQ(buddy_.allocate_run(300, 0, 1'024), 512U);
+}
+
 TEST_F(BuddyTest, LowWaterMarkRemembersTheWorstMoment) {
     buddy_.add(0, 64);
     const PageIndex run = buddy_.allocate_run(48);

@@ -1,0 +1,76 @@
+// The hybrid allocator as the kernel's heap: over all physical memory, by its direct map.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "guest/kernel/error.h"
+#include "guest/memory/checked_allocator.h"
+#include "guest/memory/frame_allocator.h"
+#include "guest/memory/heap_fault.h"
+#include "guest/memory/heap_statistics.h"
+#include "guest/memory/hybrid_allocator.h"
+#include "guest/memory/kernel_platform.h"
+#include "guest/memory/late.h"
+
+namespace exo::guest {
+
+/// `Checked` puts debug checks around every allocation. Faults go to the handler.
+template <bool Checked>
+class HybridHeap {
+  public:
+    using Allocator = HybridAllocator<KernelPlatform>;
+
+    constexpr explicit HybridHeap(HeapFaultHandler handler) : handler_(handler) {}
+    HybridHeap(const HybridHeap&) = delete;
+    HybridHeap& operator=(const HybridHeap&) = delete;
+
+    /// Takes every frame that is free in `frames`, the page table's own memory among them, for good. Memory
+    /// so far above the rest that the table over the hole between would cost more than a sixteenth of what is
+    /// gained stays where it is.
+    Result<void> start(FrameAllocator& frames, unsigned cpus);
+    bool started() const { return allocator_.has_value(); }
+
+    /// At a multiple of `alignment`, a power of two of at most 1 MiB. nullptr when memory is exhausted, or
+    /// not there yet. `origin` is the code that asks.
+    void* allocate(std::size_t size, std::size_t alignment, std::uintptr_t origin);
+    /// `size` may be unknown_size. nullptr is freed with no effect.
+    void free(void* pointer, std::size_t size, std::size_t alignment, std::uintptr_t origin);
+    static constexpr std::size_t unknown_size = ~std::size_t{0};
+
+    /// As FrameAllocator's. Frames are released as they were allocated.
+    Result<std::uint64_t> allocate_frames(std::uint64_t count, const FrameAllocator::Constraint& constraint);
+    Result<void> release_frames(std::uint64_t start, std::uint64_t count);
+    /// Whether these frames came from allocate_frames.
+    bool owns_frames(std::uint64_t start) const;
+    /// Takes what has become free in `frames` since the start.
+    void take_over(FrameAllocator& frames);
+
+    /// Gives back all that is only cached.
+    void trim();
+
+    HeapStatistics statistics() { return started() ? allocator_->statistics() : HeapStatistics{}; }
+    /// Pages taken for the page table and the CPUs' lists.
+    std::uint64_t bookkeeping_pages() const { return bookkeeping_pages_; }
+    Allocator* allocator() { return started() ? &*allocator_ : nullptr; }
+
+    /// See CheckedAllocator; without checks nothing is known.
+    std::uint64_t leak_mark() const;
+    std::size_t leaks(std::uint64_t mark, std::span<LeakSite> sites) const;
+
+  private:
+    Allocator::Cache& cache() { return *cache_; }
+    std::uint64_t base() const;
+
+    HeapFaultHandler handler_;
+    std::uint64_t bookkeeping_pages_ = 0;
+    Late<Allocator> allocator_;
+    Late<Allocator::Cache> cache_;  ///< of the one thread that the kernel has
+    Late<CheckedAllocator<Allocator>> checked_;
+};
+
+extern template class HybridHeap<false>;
+extern template class HybridHeap<true>;
+
+}  // namespace exo::guest
