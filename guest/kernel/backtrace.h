@@ -12,7 +12,7 @@ namespace exo::guest {
 /// `max_frames`, so a broken chain does no harm.
 template <typename Visit>
 void walk_frames(std::uintptr_t frame, Visit&& visit) {
-    constexpr int max_frames = 40;
+    constexpr int max_frames = 10'000;
     constexpr std::uintptr_t word = sizeof(std::uintptr_t);
     for (int i = 0; i < max_frames; ++i) {
         if (frame == 0 || frame % word != 0 || !arch::is_readable(frame) || !arch::is_readable(frame + word))

@@ -151,6 +151,11 @@ void format_value(TextSink& sink, const Bytes& bytes) {
     print_in_units(sink, bytes.count, units);
 }
 
+void format_value(TextSink& sink, const Hertz& frequency) {
+    constexpr Unit units[] = {{1'000'000'000, "GHz"}, {1'000'000, "MHz"}, {1'000, "kHz"}, {1, "Hz"}};
+    print_in_units(sink, frequency.count, units);
+}
+
 void format_value(TextSink& sink, const Nanoseconds& time) {
     constexpr Unit units[] = {{1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}, {1, "ns"}};
     print_in_units(sink, time.count, units);

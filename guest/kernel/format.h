@@ -217,6 +217,12 @@ struct Bytes {
 };
 void format_value(TextSink& sink, const Bytes& bytes);
 
+/// Prints a frequency in the unit that fits: "2.1 GHz", "50 MHz".
+struct Hertz {
+    std::uint64_t count;
+};
+void format_value(TextSink& sink, const Hertz& frequency);
+
 /// Prints a span of time in the unit that fits: "812 ns", "3.4 ms", "12.06 s".
 struct Nanoseconds {
     std::uint64_t count;

@@ -15,9 +15,29 @@ namespace {
 
 std::atomic<unsigned> depth = 0;
 
-void print_location(unsigned index, std::uintptr_t address) {
-    print("  #{:<2} {:#018x}  {}\n", index, address, Location{address});
-}
+/// Prints one line for each place, and one for all repetitions of the same: a recursion takes two lines.
+class BacktracePrinter {
+  public:
+    void add(const Location& place) {
+        if (place.address == last_) {
+            ++repeats_;
+            return;
+        }
+        finish();
+        last_ = place.address;
+        if (++lines_ <= max_lines) print("  {:#018x}  {}\n", place.address, place);
+    }
+    void finish() {
+        if (repeats_ != 0 && lines_ <= max_lines) print("  ... {} more from the same place\n", repeats_);
+        repeats_ = 0;
+    }
+
+  private:
+    static constexpr unsigned max_lines = 40;
+    std::uintptr_t last_ = 0;
+    unsigned repeats_ = 0;
+    unsigned lines_ = 0;
+};
 
 }  // namespace
 
@@ -28,13 +48,15 @@ PanicReport::PanicReport() : sink_(&console()) {
     sink_->write(level == 0 ? "\n\nKERNEL PANIC: " : "\nPANIC WHILE PANICKING: ");
 }
 
-void PanicReport::finish(std::uintptr_t rip, std::uintptr_t frame) {
+void PanicReport::finish(const Location& place, std::uintptr_t frame) {
     sink_->write("\n");
     if (depth.load() == 1) {
         print("backtrace\n");
-        unsigned index = 0;
-        print_location(index++, rip);
-        walk_frames(frame, [&](std::uintptr_t caller) { print_location(index++, caller); });
+        BacktracePrinter printer;
+        printer.add(place);
+        walk_frames(frame,
+                    [&](std::uintptr_t caller) { printer.add({.address = caller, .is_return = true}); });
+        printer.finish();
     }
     print("{}{}\n", platform::panic_trailer, platform::status_guest_panic);
     machine_control().end(platform::status_guest_panic);

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "guest/kernel/format.h"
+#include "guest/kernel/symbols.h"
 
 namespace exo::guest {
 
@@ -12,9 +13,9 @@ class PanicReport {
   public:
     PanicReport();
     TextSink& sink() { return *sink_; }
-    /// Prints the way here: the code at `rip`, and the callers from the frame that `frame` (an RBP) points
-    /// to. Then the trailer, and the machine ends.
-    [[noreturn]] void finish(std::uintptr_t rip, std::uintptr_t frame);
+    /// Prints the way here: `place`, and the callers from the frame on that `frame` (an RBP) points to. Then
+    /// the trailer, and the machine ends.
+    [[noreturn]] void finish(const Location& place, std::uintptr_t frame);
 
   private:
     TextSink* sink_;
@@ -27,7 +28,7 @@ template <typename... Args>
     PanicReport report;
     format(report.sink(), text, args...);
     const auto* const frame = static_cast<const std::uintptr_t*>(__builtin_frame_address(0));
-    report.finish(reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)), frame[0]);
+    report.finish({.address = frame[1], .is_return = true}, frame[0]);
 }
 
 }  // namespace exo::guest

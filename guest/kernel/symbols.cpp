@@ -147,9 +147,10 @@ Symbols Symbols::copy_to(std::span<std::byte> memory) const {
 }
 
 void format_value(TextSink& sink, const Location& location) {
-    const auto match = kernel_symbols().find(location.address);
+    const std::uintptr_t before = location.is_return ? 1 : 0;
+    const auto match = kernel_symbols().find(location.address - before);
     if (!match) return sink.write("(not in a function of the kernel)");
-    format(sink, "{} + {:#x}", Demangled{match->name}, match->offset);
+    format(sink, "{} + {:#x}", Demangled{match->name}, match->offset + before);
 }
 
 void format_value(TextSink& sink, const Demangled& demangled) {

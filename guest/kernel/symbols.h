@@ -41,6 +41,8 @@ void set_kernel_symbols(const Symbols& symbols);
 /// Prints the function that an address of the kernel lies in: "exo::guest::panic + 0x1c".
 struct Location {
     std::uintptr_t address;
+    /// It is where a call returns to. The call itself lies before it, maybe at the end of its function.
+    bool is_return = false;
 };
 void format_value(TextSink& sink, const Location& location);
 

@@ -53,12 +53,5 @@ void triple_fault() {
     asm volatile("lidt %0; ud2" : : "m"(none) : "memory");
     halt();
 }
-bool is_readable(std::uintptr_t) {
-    return false;
-}
-void wait_for_interrupt(std::uint64_t) {}
-std::uint64_t timestamp_frequency() {
-    return 1;
-}
 
 }  // namespace exo::guest::arch

@@ -27,7 +27,9 @@ void free_checked(void* pointer, std::size_t size) {
 const std::nothrow_t std::nothrow{};
 
 // What the library calls where it would throw.
-void std::__throw_out_of_range_fmt(const char* format, ...) { exo::guest::panic("out of range: {}", format); }
+void std::__throw_out_of_range_fmt(const char* format, ...) {
+    exo::guest::panic("out of range: {}", format);
+}
 
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return exo::guest::kernel_memory().heap.allocate(size, alignof(std::max_align_t));

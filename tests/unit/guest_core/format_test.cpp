@@ -64,6 +64,10 @@ TEST(Format, PrintsBytesInTheUnitThatFits) {
     EXPECT_EQ(formatted("{}", Bytes{~0ull}), "16777215 TiB");
 }
 
+TEST(Format, PrintsFrequenciesInTheUnitThatFits) {
+    EXPECT_EQ(formatted("{} {} {}", Hertz{2'096'000'000}, Hertz{50'000'000}, Hertz{440}), "2.09 GHz 50 MHz 440 Hz");
+}
+
 TEST(Format, PrintsTimesInTheUnitThatFits) {
     EXPECT_EQ(formatted("{}", Nanoseconds{0}), "0 ns");
     EXPECT_EQ(formatted("{}", Nanoseconds{3'400'000}), "3.4 ms");

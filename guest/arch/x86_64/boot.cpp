@@ -1,0 +1,128 @@
+#include "guest/arch/x86_64/boot.h"
+
+#include "guest/arch/arch.h"
+#include "guest/arch/x86_64/address_space.h"
+#include "guest/arch/x86_64/clock.h"
+#include "guest/arch/x86_64/cpu.h"
+#include "guest/arch/x86_64/descriptor_tables.h"
+#include "guest/arch/x86_64/interrupts.h"
+#include "guest/arch/x86_64/local_apic.h"
+#include "guest/arch/x86_64/port_registers.h"
+#include "guest/kernel/machine_control.h"
+#include "guest/memory/boot_memory.h"
+#include "guest/memory/kernel_memory.h"
+
+// From start.S and kernel.ld.
+extern "C" [[noreturn]] void exo_continue_on_stack(std::uintptr_t top, void (*next)());
+extern "C" void (*const exo_init_array_start[])();
+extern "C" void (*const exo_init_array_end[])();
+
+namespace exo::guest::arch {
+namespace {
+
+constexpr std::uint16_t serial_port = 0x3f8;
+constexpr unsigned serial_line = 4;
+constexpr std::size_t main_stack_size = 128 << 10;
+constexpr std::size_t exception_stack_size = 16 << 10;
+
+constinit PortRegisters serial_registers(serial_port, 8);
+
+class FirmwareMemory final : public acpi::PhysicalMemory {
+  public:
+    Result<std::span<const std::byte>> view(std::uint64_t physical, std::size_t size) override {
+        return map_firmware(physical, size);
+    }
+};
+
+/// The DSDT and all SSDTs may hold the soft-off state.
+std::optional<acpi::SleepType> find_soft_off(const acpi::Tables& tables) {
+    for (const acpi::Table& table : tables.all()) {
+        if (table.name() != "DSDT" && table.name() != "SSDT") continue;
+        if (const auto found = acpi::find_soft_off(table.bytes)) return found;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+void start_console(SerialConsole& console) {
+    console.start(serial_registers);
+    install_console(&console);
+    machine_control().set_ports(all_ports());
+    constexpr std::uint32_t ours =
+        std::uint32_t{platform::subsystem_exo_vmm} << 16 | platform::subsystem_vendor;
+    machine_control().set_has_exit_port(host_bridge_subsystem() == ours);
+    load_descriptor_tables();
+}
+
+bool on_exo_vmm() {
+    return machine_control().has_exit_port();
+}
+
+void mark_phase(platform::BootPhase phase) {
+    if (on_exo_vmm()) out8(platform::phase_port, static_cast<std::uint8_t>(phase));
+}
+
+Result<std::uintptr_t> take_memory(const boot::BootInfo& info) {
+    const std::span map(reinterpret_cast<const boot::MemoryRange*>(memory_at(info.memory_map)),
+                        info.memory_map_count);
+    if (const auto done = adopt_boot_memory(kernel_memory().frames, map); !done)
+        return std::unexpected(done.error());
+    if (const auto done = enter_address_space(map, info.kernel_physical); !done)
+        return std::unexpected(done.error());
+    for (const auto stack :
+         {InterruptStack::double_fault, InterruptStack::nmi, InterruptStack::machine_check}) {
+        const auto top = allocate_stack(exception_stack_size);
+        if (!top) return top;
+        set_interrupt_stack(stack, *top);
+    }
+    return allocate_stack(main_stack_size);
+}
+
+void continue_on_stack(std::uintptr_t top, void (*next)()) {
+    exo_continue_on_stack(top, next);
+}
+
+void run_static_constructors() {
+    for (auto* constructor = exo_init_array_start; constructor != exo_init_array_end; ++constructor)
+        (*constructor)();
+}
+
+const AcpiFindings& read_acpi(std::uint64_t rsdp) {
+    static constinit AcpiFindings found;
+    static constinit FirmwareMemory memory;
+    if (rsdp == 0) {
+        found.reason = "the firmware has none";
+        return found;
+    }
+    auto tables = acpi::Tables::read(memory, rsdp);
+    if (!tables) {
+        found.reason = tables.error().why;
+        return found;
+    }
+    found.tables = *tables;
+    if (const acpi::Table* const fadt = found.tables->find("FACP")) {
+        found.fadt = acpi::Fadt::parse(*fadt);
+        if (found.fadt->dsdt != 0) found.tables->add(memory, found.fadt->dsdt);
+        const auto soft_off = find_soft_off(*found.tables);
+        found.can_switch_off = soft_off && found.fadt->pm1a_control;
+        machine_control().set_acpi(*found.fadt, soft_off);
+    }
+    if (const acpi::Table* const madt = found.tables->find("APIC")) found.madt = acpi::Madt::parse(*madt);
+    return found;
+}
+
+Result<void> start_interrupts_and_clock(const AcpiFindings& acpi, SerialConsole& console,
+                                        std::uint64_t zero_tsc) {
+    if (const auto done = start_local_apic(); !done) return done;
+    start_io_apics(acpi.madt ? &*acpi.madt : nullptr);
+    if (const auto done = start_clock(acpi.fadt ? &*acpi.fadt : nullptr, zero_tsc); !done) return done;
+    const auto handle = [](void* context) { static_cast<SerialConsole*>(context)->handle_interrupt(); };
+    if (console.present() && !handle_legacy_irq(serial_line, handle, &console))
+        warn("serial line: no I/O APIC brings its interrupt; input is polled");
+    console.use_interrupts(system_clock());
+    enable_interrupts();
+    return {};
+}
+
+}  // namespace exo::guest::arch

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "guest/drivers/acpi/fadt.h"
+#include "guest/drivers/acpi/madt.h"
+#include "guest/drivers/acpi/tables.h"
+#include "guest/drivers/serial/serial_console.h"
+#include "guest/kernel/error.h"
+#include "shared/boot/boot_info.h"
+#include "shared/platform/platform.h"
+
+/// The steps by which the kernel takes the machine over, in the order in which `main` takes them.
+namespace exo::guest::arch {
+
+/// Output from the first moment, polled; and the means to end the machine.
+void start_console(SerialConsole& console);
+bool on_exo_vmm();
+/// Tells our VMM how far the start-up is; elsewhere nothing.
+void mark_phase(platform::BootPhase phase);
+
+/// Takes memory over from the loader: frames, the kernel's own page tables, guarded stacks for the exceptions
+/// that need one. The top of the main stack.
+Result<std::uintptr_t> take_memory(const boot::BootInfo& info);
+
+/// Goes on in `next` on another stack.
+[[noreturn]] void continue_on_stack(std::uintptr_t top, void (*next)());
+
+/// Calls the constructors of static objects. The heap works.
+void run_static_constructors();
+
+/// What the firmware told by ACPI; everything empty where there is none.
+struct AcpiFindings {
+    std::string_view reason = {};  ///< why there is none
+    std::optional<acpi::Tables> tables = {};
+    std::optional<acpi::Fadt> fadt = {};
+    std::optional<acpi::Madt> madt = {};
+    bool can_switch_off = false;
+};
+
+/// Reads the tables behind `rsdp`, 0 when there is no root, and tells machine control how to switch off.
+const AcpiFindings& read_acpi(std::uint64_t rsdp);
+
+/// Interrupts and clock; afterwards the console is interrupt-driven and interrupts are on. Time counts from
+/// `zero_tsc`.
+Result<void> start_interrupts_and_clock(const AcpiFindings& acpi, SerialConsole& console,
+                                        std::uint64_t zero_tsc);
+
+}  // namespace exo::guest::arch

@@ -1,0 +1,167 @@
+#include "guest/arch/x86_64/interrupts.h"
+
+#include <array>
+#include <atomic>
+#include <optional>
+
+#include "guest/arch/arch.h"
+#include "guest/arch/x86_64/address_space.h"
+#include "guest/arch/x86_64/clock.h"
+#include "guest/arch/x86_64/exception.h"
+#include "guest/arch/x86_64/exception_text.h"
+#include "guest/arch/x86_64/local_apic.h"
+#include "guest/arch/x86_64/memory_registers.h"
+#include "guest/drivers/apic/io_apic.h"
+#include "guest/kernel/panic.h"
+
+namespace exo::guest::arch {
+namespace {
+
+/// What is behind one vector.
+class VectorInterrupt final : public Interrupt {
+  public:
+    std::uint64_t count() const override { return count_.load(std::memory_order_acquire); }
+    bool wait(std::uint64_t seen, std::uint64_t deadline_ns) override {
+        const InterruptGuard guard;
+        while (count() == seen) {
+            if (now_ns() >= deadline_ns) return false;
+            wait_for_interrupt(deadline_ns);
+        }
+        return true;
+    }
+
+    void set_handler(InterruptHandler handler, void* context) {
+        const InterruptGuard guard;
+        handler_ = handler;
+        context_ = context;
+    }
+    void handle() {
+        count_.fetch_add(1, std::memory_order_release);
+        if (handler_ != nullptr) handler_(context_);
+    }
+
+  private:
+    std::atomic<std::uint64_t> count_ = 0;
+    InterruptHandler handler_ = nullptr;
+    void* context_ = nullptr;
+};
+
+constexpr unsigned device_vectors = vector::last_device - vector::first_device + 1;
+
+class Supply final : public InterruptSupply {
+  public:
+    Result<MsiInterrupt> allocate_msi() override;
+    Result<Interrupt*> legacy_irq(unsigned line) override;
+
+    void add_io_apic(std::uint64_t address, std::uint32_t first_interrupt);
+    void set_routes(const std::array<acpi::InterruptRoute, acpi::Madt::isa_lines>& routes) {
+        routes_ = routes;
+    }
+    unsigned io_apic_count() const { return io_apic_count_; }
+    VectorInterrupt& at(std::uint64_t vector) { return vectors_[vector - vector::first_device]; }
+    Result<VectorInterrupt*> connect(unsigned line);
+
+  private:
+    Result<std::uint8_t> allocate_vector();
+
+    std::array<VectorInterrupt, device_vectors> vectors_;
+    unsigned used_vectors_ = 0;
+    std::array<MemoryRegisters, acpi::Madt::max_io_apics> io_apic_registers_;
+    std::array<std::optional<IoApic>, acpi::Madt::max_io_apics> io_apics_;
+    unsigned io_apic_count_ = 0;
+    std::array<acpi::InterruptRoute, acpi::Madt::isa_lines> routes_ = {};
+    std::array<VectorInterrupt*, acpi::Madt::isa_lines> lines_ = {};
+};
+
+constinit Supply supply;
+
+Result<std::uint8_t> Supply::allocate_vector() {
+    if (used_vectors_ == device_vectors) return fail("interrupt vector", "all of them are taken");
+    return static_cast<std::uint8_t>(vector::first_device + used_vectors_++);
+}
+
+Result<MsiInterrupt> Supply::allocate_msi() {
+    constexpr std::uint64_t msi_base = 0xfee0'0000;
+    const std::uint32_t apic_id = local_apic_id();
+    if (apic_id > 0xff)
+        return fail("interrupt", "messages cannot name this processor: its APIC id is above 255");
+    const auto vector = allocate_vector();
+    if (!vector) return std::unexpected(vector.error());
+    return MsiInterrupt{.interrupt = &at(*vector),
+                        .message = {.address = msi_base | apic_id << 12, .data = *vector}};
+}
+
+void Supply::add_io_apic(std::uint64_t address, std::uint32_t first_interrupt) {
+    constexpr std::uint64_t size = 0x20;
+    const auto mapped = map_device(address, size);
+    if (!mapped || io_apic_count_ == io_apics_.size()) return;
+    MemoryRegisters& registers = io_apic_registers_[io_apic_count_];
+    registers = MemoryRegisters(*mapped, size);
+    io_apics_[io_apic_count_] = IoApic::probe(registers, first_interrupt);
+    if (io_apics_[io_apic_count_]) ++io_apic_count_;
+}
+
+Result<VectorInterrupt*> Supply::connect(unsigned line) {
+    if (line >= lines_.size()) return fail("interrupt line", "there is no such line");
+    if (lines_[line] != nullptr) return lines_[line];
+    for (unsigned i = 0; i < io_apic_count_; ++i) {
+        IoApic& io_apic = *io_apics_[i];
+        if (!io_apic.serves(routes_[line].global_interrupt)) continue;
+        const auto vector = allocate_vector();
+        if (!vector) return std::unexpected(vector.error());
+        lines_[line] = &at(*vector);
+        io_apic.connect(routes_[line], *vector, static_cast<std::uint8_t>(local_apic_id()));
+        return lines_[line];
+    }
+    return fail("interrupt line", "no I/O APIC serves it");
+}
+
+Result<Interrupt*> Supply::legacy_irq(unsigned line) {
+    const auto connected = connect(line);
+    if (!connected) return std::unexpected(connected.error());
+    return *connected;
+}
+
+}  // namespace
+
+void start_io_apics(const acpi::Madt* madt) {
+    constexpr std::uint64_t usual_address = 0xfec0'0000;
+    if (madt == nullptr || madt->io_apic_count == 0) {
+        std::array<acpi::InterruptRoute, acpi::Madt::isa_lines> one_to_one;
+        for (std::uint32_t line = 0; line < one_to_one.size(); ++line)
+            one_to_one[line] = {.global_interrupt = line};
+        supply.set_routes(one_to_one);
+        supply.add_io_apic(usual_address, 0);
+        return;
+    }
+    supply.set_routes(madt->isa);
+    for (std::size_t i = 0; i < madt->io_apic_count; ++i)
+        supply.add_io_apic(madt->io_apics[i].address, madt->io_apics[i].first_interrupt);
+}
+
+unsigned io_apic_count() {
+    return supply.io_apic_count();
+}
+InterruptSupply& interrupt_supply() {
+    return supply;
+}
+
+Result<void> handle_legacy_irq(unsigned line, InterruptHandler handler, void* context) {
+    const auto connected = supply.connect(line);
+    if (!connected) return std::unexpected(connected.error());
+    (*connected)->set_handler(handler, context);
+    return {};
+}
+
+/// Every exception and interrupt arrives here, from interrupt_entry.S.
+extern "C" void exo_handle_interrupt(const InterruptFrame* frame) {
+    const std::uint64_t number = frame->vector;
+    if (number < exception::count) report_exception(*frame);
+    // Spurious ones, of the local APIC and of the masked legacy controllers, are not acknowledged.
+    if (number == vector::spurious || number < vector::first_device) return;
+    if (number <= vector::last_device) supply.at(number).handle();
+    if (number == vector::timer) handle_timer_interrupt();
+    end_of_interrupt();
+}
+
+}  // namespace exo::guest::arch
