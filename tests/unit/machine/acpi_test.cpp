@@ -165,25 +165,25 @@ TEST_F(AcpiTest, RootPointerLeadsToBothRoots) {
 TEST_F(AcpiTest, FadtTellsTheFixedHardware) {
     expect_table(find("FACP"));
     const Fadt table = fadt();
-    EXPECT_EQ(table.pm1a_event, 0xb000u);
-    EXPECT_EQ(table.pm1a_control, 0xb004u);
-    EXPECT_EQ(table.pm_timer, 0xb008u);
-    EXPECT_EQ(table.x_pm1a_event.address, 0xb000u);
-    EXPECT_EQ(table.x_pm1a_control.address, 0xb004u);
-    EXPECT_EQ(table.x_pm_timer.address, 0xb008u);
-    EXPECT_EQ(table.sci_interrupt, layout::sci_irq);
-    EXPECT_EQ(table.smi_command, 0u) << "no SMM: always in ACPI mode";
-    EXPECT_EQ(table.reset.address, 0xcf9u);
-    EXPECT_EQ(table.reset_value, 6);
+    EXPECT_EQ(+table.pm1a_event, 0xb000u);
+    EXPECT_EQ(+table.pm1a_control, 0xb004u);
+    EXPECT_EQ(+table.pm_timer, 0xb008u);
+    EXPECT_EQ(+table.x_pm1a_event.address, 0xb000u);
+    EXPECT_EQ(+table.x_pm1a_control.address, 0xb004u);
+    EXPECT_EQ(+table.x_pm_timer.address, 0xb008u);
+    EXPECT_EQ(+table.sci_interrupt, layout::sci_irq);
+    EXPECT_EQ(+table.smi_command, 0u) << "no SMM: always in ACPI mode";
+    EXPECT_EQ(+table.reset.address, 0xcf9u);
+    EXPECT_EQ(+table.reset_value, 6);
     EXPECT_TRUE(table.flags & 1u << 10) << "the reset register is there";
     EXPECT_FALSE(table.flags & 1u << 8) << "the timer has 24 bits";
     EXPECT_FALSE(table.flags & 1u << 20) << "not hardware-reduced";
-    EXPECT_EQ(table.century, 0x32);
+    EXPECT_EQ(+table.century, 0x32);
 }
 
 TEST_F(AcpiTest, FadtPointsToDsdtAndFacs) {
     const Fadt table = fadt();
-    EXPECT_EQ(table.dsdt, table.x_dsdt);
+    EXPECT_EQ(+table.dsdt, +table.x_dsdt);
     expect_table(table.dsdt);
     EXPECT_EQ(loaded_.read<std::uint32_t>(table.dsdt), 0x5444'5344u) << "DSDT";
     EXPECT_EQ(loaded_.read<std::uint32_t>(table.facs), 0x5343'4146u) << "FACS";
@@ -195,8 +195,8 @@ TEST_F(AcpiTest, MadtListsEveryCpuAndTheIoApic) {
     const std::uint64_t madt = find("APIC");
     expect_table(madt);
     const auto table = loaded_.read<Madt>(madt);
-    EXPECT_EQ(table.local_apic, 0xfee0'0000u);
-    EXPECT_EQ(table.flags, 1u);
+    EXPECT_EQ(+table.local_apic, 0xfee0'0000u);
+    EXPECT_EQ(+table.flags, 1u);
 
     std::vector<std::string> entries;
     for (std::uint64_t at = madt + sizeof table; at < madt + table.header.length;) {
