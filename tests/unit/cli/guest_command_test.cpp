@@ -1,0 +1,32 @@
+#include "vmm/cli/guest_command.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace exo::vmm {
+namespace {
+
+std::string line(std::vector<std::string> words) {
+    return kernel_command_line(words);
+}
+
+TEST(GuestCommand, NoWordsMeansTheShell) {
+    EXPECT_EQ(line({}), "");
+}
+
+TEST(GuestCommand, PlainWordsStayAsTheyAre) {
+    EXPECT_EQ(line({"sum", "0"}), "-- sum 0");
+    EXPECT_EQ(line({"a=b", "--", "-x"}), "-- a=b -- -x");
+}
+
+TEST(GuestCommand, WordsThatWouldComeApartAreQuoted) {
+    EXPECT_EQ(line({"echo", "a b"}), R"(-- echo "a b")");
+    EXPECT_EQ(line({"echo", ""}), R"(-- echo "")");
+    EXPECT_EQ(line({R"(say "hi")"}), R"(-- "say \"hi\"")");
+    EXPECT_EQ(line({R"(back\slash)"}), R"(-- "back\\slash")");
+    EXPECT_EQ(line({"tab\there", "line\nend"}), "-- \"tab\there\" \"line\nend\"");
+}
+
+}  // namespace
+}  // namespace exo::vmm

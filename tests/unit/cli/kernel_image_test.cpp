@@ -1,0 +1,60 @@
+#include "vmm/cli/kernel_image.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/cli/test_files.h"
+
+namespace exo::vmm {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::uint64_t memory = 64u << 20;
+
+struct KernelImageTest : testing::Test {
+    TestFolder folder;
+
+    void expect_refused(const std::string& content, const char* reason) const {
+        const auto image = load_kernel(folder.put("kernel", content), memory);
+        ASSERT_FALSE(image) << reason;
+        EXPECT_THAT(image.error().message(), HasSubstr(reason));
+    }
+};
+
+TEST_F(KernelImageTest, AnEfiApplicationIsRead) {
+    const auto image = load_kernel(folder.put("exo.efi", efi_application()), memory);
+    ASSERT_TRUE(image) << image.error().message();
+    EXPECT_EQ(image->size(), efi_application().size());
+}
+
+TEST_F(KernelImageTest, WhatIsNoEfiApplicationIsRefused) {
+    expect_refused("", "the file is empty");
+    expect_refused("MZ", "not a PE file");
+    expect_refused("#!/bin/sh\n", "not a PE file");
+    expect_refused(std::string("\x7f"
+                               "ELF") +
+                       std::string(100, 'x'),
+                   "it is an ELF file");
+    expect_refused(efi_application().substr(0, 0x90), "not a PE file");
+    auto image = efi_application();
+    image.replace(0x84, 2, "\x4c\x01");
+    expect_refused(image, "another processor");
+    image = efi_application();
+    image[0x80 + 24 + 68] = 3;
+    expect_refused(image, "not an EFI application");
+    image = efi_application();
+    image.replace(0x3c, 4, "\xf0\xff\xff\xff");
+    expect_refused(image, "not a PE file");
+}
+
+TEST_F(KernelImageTest, MissingFilesFoldersAndHugeFiles) {
+    EXPECT_THAT(load_kernel(folder / "absent", memory).error().message(), HasSubstr("No such file"));
+    EXPECT_THAT(load_kernel(folder.path(), memory).error().message(), HasSubstr("not a file"));
+    const auto huge = folder.put("huge", efi_application());
+    std::filesystem::resize_file(huge, memory);
+    EXPECT_THAT(load_kernel(huge, memory).error().message(), HasSubstr("do not fit into 64 MiB"));
+}
+
+}  // namespace
+}  // namespace exo::vmm

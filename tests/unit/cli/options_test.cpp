@@ -1,0 +1,131 @@
+#include "vmm/cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "vmm/machine/layout.h"
+
+namespace exo::vmm {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+Result<Command> parse(std::vector<const char*> arguments) {
+    return parse_arguments(arguments);
+}
+
+RunOptions run_options(std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), {"run", "--kernel", "exo.efi"});
+    const auto command = parse(arguments);
+    if (!command) {
+        ADD_FAILURE() << command.error().message();
+        return {};
+    }
+    return std::get<RunOptions>(*command);
+}
+
+void expect_refused(std::vector<const char*> arguments, const char* text) {
+    const auto command = parse(arguments);
+    ASSERT_FALSE(command) << text;
+    EXPECT_THAT(command.error().message(), HasSubstr(text));
+    EXPECT_FALSE(command.error().action.empty()) << "what to do about: " << command.error().message();
+}
+
+void expect_run_refused(std::vector<const char*> arguments, const char* text) {
+    arguments.insert(arguments.begin(), {"run", "--kernel", "exo.efi"});
+    expect_refused(arguments, text);
+}
+
+TEST(Options, Defaults) {
+    const RunOptions options = run_options({});
+    EXPECT_EQ(options.kernel, "exo.efi");
+    EXPECT_EQ(options.firmware, "auto");
+    EXPECT_EQ(options.cpus, 1u);
+    EXPECT_EQ(options.memory, 256 * layout::mib);
+    EXPECT_TRUE(options.disks.empty());
+    EXPECT_TRUE(options.guest_command.empty());
+}
+
+TEST(Options, EverythingGiven) {
+    const RunOptions options = run_options(
+        {"--firmware", "F.fd", "--boot", "uefi", "--cpus=4", "--memory", "1G", "--disk", "a.img", "--disk",
+         "b.img,type=fusion,readonly,direct", "--metrics", "m.json", "--trace-io", "t", "--", "sum", "--x"});
+    EXPECT_EQ(options.firmware, "F.fd");
+    EXPECT_EQ(options.cpus, 4u);
+    EXPECT_EQ(options.memory, layout::gib);
+    ASSERT_EQ(options.disks.size(), 2u);
+    EXPECT_EQ(options.disks[0].path, "a.img");
+    EXPECT_FALSE(options.disks[0].read_only || options.disks[0].direct);
+    EXPECT_EQ(options.disks[1].path, "b.img");
+    EXPECT_TRUE(options.disks[1].read_only && options.disks[1].direct);
+    EXPECT_EQ(options.metrics, "m.json");
+    EXPECT_EQ(options.trace_io, "t");
+    EXPECT_THAT(options.guest_command, ElementsAre("sum", "--x"));
+}
+
+TEST(Options, OnlyTheFirstDashesEndTheOptions) {
+    EXPECT_THAT(run_options({"--", "echo", "--", "--cpus"}).guest_command,
+                ElementsAre("echo", "--", "--cpus"));
+}
+
+TEST(Options, HelpAndVersionAreInformation) {
+    for (const char* flag : {"--help", "-h", "--version"}) {
+        const auto command = parse({flag});
+        ASSERT_TRUE(command);
+        EXPECT_TRUE(std::holds_alternative<Information>(*command)) << flag;
+    }
+    const std::string help = std::get<Information>(*parse({"run", "--help"})).text;
+    EXPECT_THAT(help, HasSubstr("--kernel FILE"));
+    EXPECT_THAT(help, HasSubstr("Ctrl-A x"));
+    EXPECT_THAT(help, Not(HasSubstr("virtio"))) << "not there yet";
+    EXPECT_THAT(help, Not(HasSubstr("direct boot"))) << "not there yet";
+    EXPECT_TRUE(std::holds_alternative<DoctorOptions>(*parse({"doctor"})));
+}
+
+TEST(Options, CpuCounts) {
+    EXPECT_EQ(run_options({"--cpus", "64"}).cpus, 64u);
+    for (const char* count : {"0", "65", "-1", "many", "", "1.5", "4294967297"})
+        expect_run_refused({"--cpus", count}, "1 to 64");
+}
+
+TEST(Options, MemorySizes) {
+    EXPECT_EQ(run_options({"--memory", "64M"}).memory, 64 * layout::mib);
+    expect_run_refused({"--memory", "24M"}, "the firmware needs");
+    expect_run_refused({"--memory", "0"}, "the firmware needs");
+    expect_run_refused({"--memory", "100T"}, "this host has");
+    expect_run_refused({"--memory", "65537K"}, "whole MiB");
+    expect_run_refused({"--memory", "lots"}, "'lots' is no size");
+}
+
+TEST(Options, WhatComesLaterIsNotSilentlyAccepted) {
+    expect_run_refused({"--boot", "direct"}, "cannot boot the guest directly");
+    expect_run_refused({"--boot", "bios"}, "no such way");
+    expect_run_refused({"--disk", "a.img,type=virtio"}, "no virtio disks");
+}
+
+TEST(Options, DisksThatMakeNoSense) {
+    expect_run_refused({"--disk", ""}, "the file is missing");
+    expect_run_refused({"--disk", ",readonly"}, "the file is missing");
+    expect_run_refused({"--disk", "a.img,writeonly"}, "'writeonly' is no property");
+    expect_run_refused({"--disk", "a.img,"}, "'' is no property");
+    std::vector<const char*> many;
+    for (unsigned i = 0; i <= layout::device_slots; ++i) many.insert(many.end(), {"--disk", "a.img"});
+    many.insert(many.begin(), {"run", "--kernel", "exo.efi"});
+    const auto command = parse(many);
+    ASSERT_FALSE(command);
+    EXPECT_THAT(command.error().message(), HasSubstr("free slots"));
+}
+
+TEST(Options, UsageErrors) {
+    expect_refused({}, "not understood");
+    expect_refused({"fly"}, "not understood");
+    expect_refused({"run"}, "--kernel is missing");
+    expect_refused({"run", "--kernel"}, "not understood");
+    expect_run_refused({"--frobnicate"}, "--frobnicate");
+    expect_run_refused({"sum"}, "not understood");
+}
+
+}  // namespace
+}  // namespace exo::vmm
