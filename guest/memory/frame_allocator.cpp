@@ -72,7 +72,25 @@ Result<void> FrameAllocator::add_region(std::uint64_t start, std::uint64_t frame
     return {};
 }
 
+void FrameAllocator::hand_over(FrameKeeper& keeper) {
+    keeper_ = &keeper;
+    keeper.take_over(*this);
+}
+
 Result<std::uint64_t> FrameAllocator::allocate(std::uint64_t count, const Constraint& constraint) {
+    const auto own = allocate_own(count, constraint);
+    return own || keeper_ == nullptr ? own : keeper_->allocate_frames(count, constraint);
+}
+
+Result<void> FrameAllocator::release(std::uint64_t start, std::uint64_t count) {
+    if (keeper_ == nullptr) return release_own(start, count);
+    if (keeper_->owns_frames(start)) return keeper_->release_frames(start, count);
+    const auto released = release_own(start, count);
+    if (released) keeper_->take_over(*this);
+    return released;
+}
+
+Result<std::uint64_t> FrameAllocator::allocate_own(std::uint64_t count, const Constraint& constraint) {
     if (count == 0 || !std::has_single_bit(constraint.alignment) || constraint.alignment < frame_size)
         return fail("physical memory", "no frames, or an impossible alignment, asked for");
     constexpr std::uint64_t none = ~0ull;
@@ -89,7 +107,7 @@ Result<std::uint64_t> FrameAllocator::allocate(std::uint64_t count, const Constr
     return fail("physical memory", "no free range is large enough", "give the machine more memory");
 }
 
-Result<void> FrameAllocator::release(std::uint64_t start, std::uint64_t count) {
+Result<void> FrameAllocator::release_own(std::uint64_t start, std::uint64_t count) {
     for (std::size_t i = 0; i < region_count_; ++i) {
         Region& region = regions_[i];
         const std::uint64_t frame = (start - region.start) / frame_size;
@@ -128,7 +146,7 @@ std::uint64_t FrameAllocator::total_frames() const {
 }
 
 std::uint64_t FrameAllocator::free_frames() const {
-    std::uint64_t sum = 0;
+    std::uint64_t sum = keeper_ != nullptr ? keeper_->kept_free_frames() : 0;
     for (const Region& region : regions()) sum += region.free_frames;
     return sum;
 }

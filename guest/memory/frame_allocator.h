@@ -11,6 +11,8 @@ namespace exo::guest {
 
 inline constexpr std::uint64_t frame_size = 4096;
 
+class FrameKeeper;
+
 /// Hands out physical memory in frames of 4 KiB, physically contiguous as many as asked for. It touches only
 /// its own bookkeeping, a bit for each frame, never the frames.
 ///
@@ -49,12 +51,15 @@ class FrameAllocator {
     /// managed.
     Result<void> release(std::uint64_t start, std::uint64_t count);
 
+    /// From now on the keeper has all frames that are or become free, as far as it takes them.
+    void hand_over(FrameKeeper& keeper);
+
     struct Run {
         std::uint64_t start;  ///< physical address
         std::uint64_t frames;
     };
     /// Takes the lowest run of free frames that starts at or above `from`, cut at `to` (frame-aligned
-    /// physical addresses): for who takes over all that is left.
+    /// physical addresses).
     std::optional<Run> take_free_run(std::uint64_t from, std::uint64_t to);
 
     std::uint64_t total_frames() const;
@@ -62,8 +67,30 @@ class FrameAllocator {
     std::span<const Region> regions() const { return {regions_, region_count_}; }
 
   private:
+    Result<std::uint64_t> allocate_own(std::uint64_t count, const Constraint& constraint);
+    Result<void> release_own(std::uint64_t start, std::uint64_t count);
+
     Region regions_[max_regions];
     std::size_t region_count_ = 0;
+    FrameKeeper* keeper_ = nullptr;
+};
+
+/// An allocator with lists of its own that the machine's memory can be handed over to.
+class FrameKeeper {
+  public:
+    /// As FrameAllocator's.
+    virtual Result<std::uint64_t> allocate_frames(std::uint64_t count,
+                                                  const FrameAllocator::Constraint& constraint) = 0;
+    /// Frames are released as they were allocated here.
+    virtual Result<void> release_frames(std::uint64_t start, std::uint64_t count) = 0;
+    /// Whether it has taken over these frames.
+    virtual bool owns_frames(std::uint64_t start) const = 0;
+    /// Takes what is free in `frames`, by take_free_run, and as much of it as it can keep.
+    virtual void take_over(FrameAllocator& frames) = 0;
+    virtual std::uint64_t kept_free_frames() = 0;
+
+  protected:
+    ~FrameKeeper() = default;
 };
 
 }  // namespace exo::guest

@@ -61,12 +61,20 @@ struct CpuSlabStatistics {
     }
 };
 
+/// Allocations of whole pages.
+struct LargeStatistics {
+    std::uint64_t allocations = 0;  ///< since the start
+    std::uint64_t live = 0;
+    std::uint64_t pages = 0;  ///< held now
+};
+
 struct HeapStatistics {
     ThreadCacheStatistics thread_caches;
     CpuSlabStatistics cpu_slabs;
     BuddyAllocator::Statistics buddy;
-    std::uint64_t large_allocations = 0;  ///< of whole pages, since the start
-    std::uint64_t large_pages = 0;        ///< held by such allocations now
+    LargeStatistics large;
+    std::uint64_t live_objects = 0;  ///< of all size classes
+    std::uint64_t live_bytes = 0;    ///< of these, in the sizes of their classes
 };
 
 }  // namespace exo::guest

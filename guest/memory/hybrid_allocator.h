@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -106,15 +107,23 @@ class HybridAllocator {
 
     HeapStatistics statistics() {
         HeapStatistics result;
-        for (SizeClass c = 0; c < size_class_count; ++c) result.cpu_slabs += slab_statistics(c);
         result.buddy = pages_.statistics();
-        result.large_allocations = pages_.large_allocations();
-        result.large_pages = pages_.large_pages();
-        const Locked guard(caches_lock_);
-        result.thread_caches = retired_;
-        for (const Cache* cache = caches_; cache != nullptr; cache = cache->next)
-            result.thread_caches += cache->statistics();
+        result.large = pages_.large_statistics();
+        for (SizeClass c = 0; c < size_class_count; ++c) {
+            result.cpu_slabs += slab_statistics(c);
+            const ThreadCacheStatistics of_class = cache_statistics(c);
+            result.thread_caches += of_class;
+            result.live_objects += of_class.allocations - of_class.frees;
+            result.live_bytes += (of_class.allocations - of_class.frees) * size_class_bytes[c];
+        }
         return result;
+    }
+    ThreadCacheStatistics cache_statistics(SizeClass size_class) {
+        const Locked guard(caches_lock_);
+        ThreadCacheStatistics sum = retired_[size_class];
+        for (const Cache* cache = caches_; cache != nullptr; cache = cache->next)
+            sum += cache->statistics(size_class);
+        return sum;
     }
     CpuSlabStatistics slab_statistics(SizeClass size_class) {
         CpuSlabStatistics sum;
@@ -139,7 +148,7 @@ class HybridAllocator {
     }
     void detach(Cache& cache) {
         const Locked guard(caches_lock_);
-        retired_ += cache.statistics();
+        for (SizeClass c = 0; c < size_class_count; ++c) retired_[c] += cache.statistics(c);
         Cache** link = &caches_;
         while (*link != &cache) link = &(*link)->next;
         *link = cache.next;
@@ -180,7 +189,7 @@ class HybridAllocator {
     std::uint32_t pressure_ = 0;  ///< changes when memory has run short
     Lock caches_lock_;
     Cache* caches_ = nullptr;
-    ThreadCacheStatistics retired_;  ///< of caches that are gone
+    std::array<ThreadCacheStatistics, size_class_count> retired_{};  ///< of caches that are gone
 };
 
 }  // namespace exo::guest

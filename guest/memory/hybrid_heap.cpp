@@ -43,12 +43,12 @@ constexpr std::uint64_t frames_for(std::uint64_t bytes) {
 }  // namespace
 
 template <bool Checked>
-Result<void> HybridHeap<Checked>::start(FrameAllocator& frames, unsigned cpus) {
-    const Span span = managed_span(frames);
+Result<void> HybridHeap<Checked>::start(unsigned cpus) {
+    const Span span = managed_span(frames_);
     if (span.pages() == 0) return fail("kernel heap", "no memory is free", "give the machine more memory");
     const std::uint64_t state_bytes = Allocator::state_bytes(cpus);
     const std::uint64_t bookkeeping = frames_for(span.table_bytes()) + frames_for(state_bytes);
-    const auto place = frames.allocate(bookkeeping);
+    const auto place = frames_.allocate(bookkeeping);
     if (!place) return std::unexpected(place.error());
     bookkeeping_pages_ = bookkeeping;
     std::byte* const table = arch::memory_at(*place);
@@ -56,7 +56,7 @@ Result<void> HybridHeap<Checked>::start(FrameAllocator& frames, unsigned cpus) {
 
     allocator_.emplace(PageMap(arch::memory_at(span.start), reinterpret_cast<PageInfo*>(table), span.pages()),
                        table + frames_for(span.table_bytes()) * frame_size, cpus);
-    take_over(frames);
+    frames_.hand_over(*this);
     cache_.emplace(*allocator_);
     if constexpr (Checked) checked_.emplace(*allocator_, handler_);
     return {};
@@ -109,14 +109,15 @@ template <bool Checked>
 bool HybridHeap<Checked>::owns_frames(std::uint64_t start) const {
     const PageMap& map = allocator_->map();
     const void* const address = arch::memory_at(start);
-    return map.contains(address) && map[map.index_of(address)].kind == PageKind::large;
+    return map.contains(address) && map[map.index_of(address)].kind != PageKind::unmanaged;
 }
 
 template <bool Checked>
 Result<void> HybridHeap<Checked>::release_frames(std::uint64_t start, std::uint64_t count) {
     const PageMap& map = allocator_->map();
     const PageIndex page = map.index_of(arch::memory_at(start));
-    if (!owns_frames(start) || start % frame_size != 0 || map[page].run_pages != count)
+    if (!owns_frames(start) || start % frame_size != 0 || map[page].kind != PageKind::large ||
+        map[page].run_pages != count)
         return fail("physical memory", "frames were released that were not allocated so");
     allocator_->pages().give_large(page);
     return {};

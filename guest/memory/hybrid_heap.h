@@ -18,18 +18,18 @@ namespace exo::guest {
 
 /// `Checked` puts debug checks around every allocation. Faults go to the handler.
 template <bool Checked>
-class HybridHeap {
+class HybridHeap final : public FrameKeeper {
   public:
     using Allocator = HybridAllocator<KernelPlatform>;
 
-    constexpr explicit HybridHeap(HeapFaultHandler handler) : handler_(handler) {}
+    constexpr HybridHeap(FrameAllocator& frames, HeapFaultHandler handler)
+        : frames_(frames), handler_(handler) {}
     HybridHeap(const HybridHeap&) = delete;
     HybridHeap& operator=(const HybridHeap&) = delete;
 
-    /// Takes every frame that is free in `frames`, the page table's own memory among them, for good. Memory
-    /// so far above the rest that the table over the hole between would cost more than a sixteenth of what is
-    /// gained stays where it is.
-    Result<void> start(FrameAllocator& frames, unsigned cpus);
+    /// Takes every free frame for good, some of them for its page table. Memory so far above the rest that
+    /// the table over the hole between would cost more than a sixteenth of what is gained stays where it is.
+    Result<void> start(unsigned cpus);
     bool started() const { return allocator_.has_value(); }
 
     /// At a multiple of `alignment`, a power of two of at most 1 MiB. nullptr when memory is exhausted, or
@@ -39,13 +39,12 @@ class HybridHeap {
     void free(void* pointer, std::size_t size, std::size_t alignment, std::uintptr_t origin);
     static constexpr std::size_t unknown_size = ~std::size_t{0};
 
-    /// As FrameAllocator's. Frames are released as they were allocated.
-    Result<std::uint64_t> allocate_frames(std::uint64_t count, const FrameAllocator::Constraint& constraint);
-    Result<void> release_frames(std::uint64_t start, std::uint64_t count);
-    /// Whether these frames came from allocate_frames.
-    bool owns_frames(std::uint64_t start) const;
-    /// Takes what has become free in `frames` since the start.
-    void take_over(FrameAllocator& frames);
+    Result<std::uint64_t> allocate_frames(std::uint64_t count,
+                                          const FrameAllocator::Constraint& constraint) override;
+    Result<void> release_frames(std::uint64_t start, std::uint64_t count) override;
+    bool owns_frames(std::uint64_t start) const override;
+    void take_over(FrameAllocator& frames) override;
+    std::uint64_t kept_free_frames() override { return started() ? statistics().buddy.free_pages : 0; }
 
     /// Gives back all that is only cached.
     void trim();
@@ -63,6 +62,7 @@ class HybridHeap {
     Allocator::Cache& cache() { return *cache_; }
     std::uint64_t base() const;
 
+    FrameAllocator& frames_;
     HeapFaultHandler handler_;
     std::uint64_t bookkeeping_pages_ = 0;
     Late<Allocator> allocator_;

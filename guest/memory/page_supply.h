@@ -2,6 +2,7 @@
 #pragma once
 
 #include "guest/memory/buddy.h"
+#include "guest/memory/heap_statistics.h"
 #include "guest/memory/locked.h"
 #include "guest/memory/page_map.h"
 
@@ -39,22 +40,20 @@ class PageSupply {
         if (page == no_page) return no_page;
         map_[page].kind = PageKind::large;
         map_[page].run_pages = count;
-        ++large_allocations_;
-        large_pages_ += count;
+        ++large_.allocations;
+        ++large_.live;
+        large_.pages += count;
         return page;
     }
     void give_large(PageIndex page) {
         const Locked guard(lock_);
-        large_pages_ -= map_[page].run_pages;
+        --large_.live;
+        large_.pages -= map_[page].run_pages;
         buddy_.free(page, map_[page].run_pages);
     }
-    std::uint64_t large_allocations() {
+    LargeStatistics large_statistics() {
         const Locked guard(lock_);
-        return large_allocations_;
-    }
-    std::uint64_t large_pages() {
-        const Locked guard(lock_);
-        return large_pages_;
+        return large_;
     }
     BuddyAllocator::Statistics statistics() {
         const Locked guard(lock_);
@@ -65,8 +64,7 @@ class PageSupply {
     PageMap map_;
     Lock lock_;
     BuddyAllocator buddy_;
-    std::uint64_t large_allocations_ = 0;  ///< since the start
-    std::uint64_t large_pages_ = 0;        ///< held now
+    LargeStatistics large_;
 };
 
 }  // namespace exo::guest

@@ -80,15 +80,18 @@ class ThreadCache {
     }
 
     /// May be asked from any thread, and is then a moment old.
-    ThreadCacheStatistics statistics() const {
-        ThreadCacheStatistics sum{.overflows = overflows_.read(), .tunings = tunings_.read()};
-        for (SizeClass c = 0; c < size_class_count; ++c) sum += bin_statistics(c);
-        return sum;
-    }
-    ThreadCacheStatistics bin_statistics(SizeClass size_class) const {
+    ThreadCacheStatistics statistics(SizeClass size_class) const {
         const Bin& bin = bins_[size_class];
-        return {
-            .allocations = bin.allocations.read(), .misses = bin.misses.read(), .frees = bin.frees.read()};
+        return {.allocations = bin.allocations.read(),
+                .misses = bin.misses.read(),
+                .frees = bin.frees.read(),
+                .overflows = colds_[size_class].overflows.read(),
+                .tunings = size_class == 0 ? tunings_.read() : 0};
+    }
+    ThreadCacheStatistics statistics() const {
+        ThreadCacheStatistics sum;
+        for (SizeClass c = 0; c < size_class_count; ++c) sum += statistics(c);
+        return sum;
     }
     /// Of the owner only: objects of this class that are here now.
     std::uint32_t held(SizeClass size_class) const {
@@ -114,10 +117,11 @@ class ThreadCache {
     };
     static_assert(sizeof(Bin) == 64);
 
-    /// Counters of a bin when it was last tuned.
-    struct TuningMark {
-        std::uint64_t allocations = 0;
-        std::uint64_t misses = 0;
+    /// What a bin needs less often.
+    struct ColdPart {
+        OwnCounter overflows;
+        std::uint64_t tuned_allocations = 0;  ///< counters when it was last tuned
+        std::uint64_t tuned_misses = 0;
     };
 
     static constexpr std::uint64_t good_hit_rate = 9'680;  ///< hundredths of a percent
@@ -181,7 +185,7 @@ class ThreadCache {
         bin.head = nullptr;
         set_in_use(bin, 0);
         if (surplus.head == nullptr) return;
-        overflows_.add_one();
+        colds_[size_class].overflows.add_one();
         source_.give(size_class, surplus);
         visit();
     }
@@ -206,10 +210,11 @@ class ThreadCache {
 
     void tune_bin(SizeClass size_class) {
         const Bin& bin = bins_[size_class];
-        TuningMark& mark = marks_[size_class];
-        const std::uint64_t allocations = bin.allocations.own() - mark.allocations;
-        const std::uint64_t misses = bin.misses.own() - mark.misses;
-        mark = {bin.allocations.own(), bin.misses.own()};
+        ColdPart& cold = colds_[size_class];
+        const std::uint64_t allocations = bin.allocations.own() - cold.tuned_allocations;
+        const std::uint64_t misses = bin.misses.own() - cold.tuned_misses;
+        cold.tuned_allocations = bin.allocations.own();
+        cold.tuned_misses = bin.misses.own();
         const std::uint64_t hit_rate = share_in_10000(allocations - misses, allocations);
         if (allocations == 0) {
             flush_bin(size_class);
@@ -249,9 +254,8 @@ class ThreadCache {
     std::size_t reserved_bytes_ = 0;  ///< what the bins could hold with their chains of now
     std::uint32_t pressure_;
     std::uint32_t visits_ = 0;
-    OwnCounter overflows_;
     OwnCounter tunings_;
-    std::array<TuningMark, size_class_count> marks_;
+    std::array<ColdPart, size_class_count> colds_;
 };
 
 }  // namespace exo::guest

@@ -30,7 +30,7 @@ class HybridAllocatorTest : public testing::Test {
         heap_->reclaim();
         EXPECT_EQ(heap_->statistics().buddy.free_blocks, initial_);
         EXPECT_EQ(heap_->statistics().cpu_slabs.slabs(), 0U);
-        EXPECT_EQ(heap_->statistics().large_pages, 0U);
+        EXPECT_EQ(heap_->statistics().large.pages, 0U);
     }
 
     HostedHeap heap_{pages};
@@ -109,8 +109,11 @@ TEST_F(HybridAllocatorTest, StatisticsFollowTheLevels) {
     EXPECT_EQ(statistics.thread_caches.misses, 1U);
     EXPECT_EQ(statistics.cpu_slabs.refills, 1U);
     EXPECT_EQ(statistics.cpu_slabs.new_slabs, 1U);
-    EXPECT_EQ(statistics.large_allocations, 1U);
-    EXPECT_EQ(statistics.large_pages, 25U);
+    EXPECT_EQ(statistics.large.allocations, 1U);
+    EXPECT_EQ(statistics.large.pages, 25U);
+    EXPECT_EQ(statistics.large.live, 1U);
+    EXPECT_EQ(statistics.live_objects, 1U);
+    EXPECT_EQ(statistics.live_bytes, 128U);
     EXPECT_EQ(statistics.buddy.free_pages, pages - 26U);
     heap_->deallocate(cache_, small);
     heap_->deallocate(cache_, large);

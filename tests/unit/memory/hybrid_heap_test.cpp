@@ -33,7 +33,7 @@ class HybridHeapTest : public testing::Test {
         EXPECT_TRUE(frames_.add_region(start, size / frame_size, bitmap.data()));
         EXPECT_TRUE(frames_.release(start, size / frame_size));
     }
-    void start() { ASSERT_TRUE(heap_.start(frames_, 2)); }
+    void start() { ASSERT_TRUE(heap_.start(2)); }
     void* allocate(std::size_t size, std::size_t alignment = 8) { return heap_.allocate(size, alignment, 1); }
     void free(void* pointer, std::size_t size, std::size_t alignment = 8) {
         heap_.free(pointer, size, alignment, 2);
@@ -42,7 +42,7 @@ class HybridHeapTest : public testing::Test {
     Mapping memory_{16 * mib};
     std::vector<std::vector<std::uint64_t>> bitmaps_;
     FrameAllocator frames_;
-    Heap heap_{[](const HeapFault& fault) { faults().push_back(fault); }};
+    Heap heap_{frames_, [](const HeapFault& fault) { faults().push_back(fault); }};
 };
 
 using Heaps = testing::Types<HybridHeap<false>, HybridHeap<true>>;
@@ -55,7 +55,6 @@ TYPED_TEST(HybridHeapTest, HasNothingBeforeItsStart) {
 
 TYPED_TEST(HybridHeapTest, TakesAllFreeFramesAcrossHoles) {
     this->start();
-    EXPECT_EQ(this->frames_.free_frames(), 0U);
     const auto buddy = this->heap_.statistics().buddy;
     EXPECT_EQ(buddy.managed_pages + this->heap_.bookkeeping_pages(), 14 * 256U);
     EXPECT_LE(this->heap_.bookkeeping_pages(), 14 * 256U / 32);
@@ -63,7 +62,8 @@ TYPED_TEST(HybridHeapTest, TakesAllFreeFramesAcrossHoles) {
 
 TYPED_TEST(HybridHeapTest, NoMemoryIsAnError) {
     FrameAllocator none;
-    EXPECT_FALSE(this->heap_.start(none, 1));
+    TypeParam heap(none, nullptr);
+    EXPECT_FALSE(heap.start(1));
 }
 
 TYPED_TEST(HybridHeapTest, ServesEverySizeAndComesBackWhole) {
@@ -94,19 +94,22 @@ TYPED_TEST(HybridHeapTest, ServesEverySizeAndComesBackWhole) {
 
 TYPED_TEST(HybridHeapTest, FramesComeFromTheSameBuddy) {
     this->start();
-    const std::uint64_t middle = this->frames_.regions()[1].start;
+    FrameAllocator& frames = this->frames_;
+    const std::uint64_t middle = frames.regions()[1].start;
     const auto initial = this->heap_.statistics().buddy.free_blocks;
-    const auto low = this->heap_.allocate_frames(5, {.alignment = 65'536, .below = middle});
+    const std::uint64_t free = frames.free_frames();
+    EXPECT_EQ(free, this->heap_.statistics().buddy.free_pages);
+    const auto low = frames.allocate(5, {.alignment = 65'536, .below = middle});
     ASSERT_TRUE(low);
+    EXPECT_EQ(frames.free_frames(), free - 5);
     EXPECT_EQ(*low % 65'536, 0U);
     EXPECT_LE(*low + 5 * frame_size, middle);
-    EXPECT_TRUE(this->heap_.owns_frames(*low));
-    EXPECT_FALSE(this->heap_.release_frames(*low, 4));
-    EXPECT_FALSE(this->heap_.release_frames(*low + frame_size, 4));
-    EXPECT_TRUE(this->heap_.release_frames(*low, 5));
-    EXPECT_FALSE(this->heap_.release_frames(*low, 5));
-    EXPECT_FALSE(this->heap_.allocate_frames(1'000'000, {}));
-    EXPECT_FALSE(this->heap_.allocate_frames(1, {.below = frame_size}));
+    EXPECT_FALSE(frames.release(*low, 4));
+    EXPECT_FALSE(frames.release(*low + frame_size, 4));
+    EXPECT_TRUE(frames.release(*low, 5));
+    EXPECT_FALSE(frames.release(*low, 5));
+    EXPECT_FALSE(frames.allocate(1'000'000));
+    EXPECT_FALSE(frames.allocate(1, {.below = frame_size}));
     EXPECT_EQ(this->heap_.statistics().buddy.free_blocks, initial);
 }
 
@@ -114,12 +117,10 @@ TYPED_TEST(HybridHeapTest, TakesWhatBecomesFreeLater) {
     const auto early = this->frames_.allocate(10);
     ASSERT_TRUE(early);
     this->start();
-    const std::uint64_t before = this->heap_.statistics().buddy.free_pages;
-    EXPECT_FALSE(this->heap_.owns_frames(*early));
+    const std::uint64_t before = this->frames_.free_frames();
     EXPECT_TRUE(this->frames_.release(*early, 10));
-    this->heap_.take_over(this->frames_);
+    EXPECT_EQ(this->frames_.free_frames(), before + 10);
     EXPECT_EQ(this->heap_.statistics().buddy.free_pages, before + 10);
-    EXPECT_EQ(this->frames_.free_frames(), 0U);
 }
 
 TYPED_TEST(HybridHeapTest, ExhaustionIsNullAndRecovers) {
@@ -127,7 +128,7 @@ TYPED_TEST(HybridHeapTest, ExhaustionIsNullAndRecovers) {
     std::vector<void*> live;
     while (void* memory = this->allocate(1'000)) live.push_back(memory);
     EXPECT_GT(live.size(), 6'000U);
-    EXPECT_FALSE(this->heap_.allocate_frames(1, {}));
+    EXPECT_FALSE(this->frames_.allocate(1));
     for (void* memory : live) this->free(memory, 1'000);
     EXPECT_NE(this->allocate(3'000'000), nullptr);
 }
@@ -157,14 +158,18 @@ TEST(HybridHeapSpan, MemoryBehindAHugeHoleIsLeftAlone) {
     ASSERT_TRUE(frames.release(start, 4096));
     ASSERT_TRUE(frames.add_region(start + (std::uint64_t{1} << 40), 16, high.data()));
     ASSERT_TRUE(frames.release(start + (std::uint64_t{1} << 40), 16));
-    HybridHeap<false> heap(nullptr);
-    // The first frames must be those that exist.
-    ASSERT_TRUE(frames.allocate(16));
-    ASSERT_TRUE(heap.start(frames, 1));
+    HybridHeap<false> heap(frames, nullptr);
+    // The first frames that are asked for must be those that exist.
+    const auto beyond = frames.allocate(16);
+    ASSERT_TRUE(beyond);
+    ASSERT_TRUE(heap.start(1));
     EXPECT_LE(heap.allocator()->map().size(), 4096U + 256);
-    ASSERT_TRUE(frames.release(start + (std::uint64_t{1} << 40), 16));
-    heap.take_over(frames);
-    EXPECT_EQ(frames.free_frames(), 16U);
+    const std::uint64_t kept = heap.statistics().buddy.free_pages;
+    ASSERT_TRUE(frames.release(*beyond, 16));
+    EXPECT_EQ(heap.statistics().buddy.free_pages, kept);
+    EXPECT_EQ(frames.free_frames(), kept + 16);
+    const auto again = frames.allocate(16);
+    EXPECT_EQ(again.value_or(0), *beyond);
 }
 
 }  // namespace
