@@ -16,6 +16,7 @@ from pathlib import Path
 
 from paths import ROOT, cache
 from private_apt import PrivateApt, codename, unpack
+from qemu_repair import AFTER, repair
 from report import Failure, Phase
 
 TOOL = "kvm-box"
@@ -103,7 +104,7 @@ def _pins() -> list[tuple[str, str, str]]:
 
 
 def _private_qemu(folder: Path) -> Qemu:
-    target = folder / f"qemu-{hashlib.sha256(PINS.read_bytes()).hexdigest()[:12]}"
+    target = folder / f"qemu-{hashlib.sha256(PINS.read_bytes() + AFTER).hexdigest()[:12]}"
     if not target.exists():
         with Phase(TOOL, f"fetching a newer QEMU than this Debian's, for {folder} only (once)…"), _made_whole(target) as scratch:
             _fetch_qemu(_apt(folder, backports=True), scratch)
@@ -126,6 +127,7 @@ def _fetch_qemu(apt: PrivateApt, scratch: Path) -> None:
             raise Failure(f"{file.name} is not the package that {PINS.relative_to(ROOT)} names (its SHA-256 differs); not used")
         unpack(file, scratch)
     shutil.rmtree(downloads)
+    repair(TOOL, scratch / "usr/bin/qemu-system-x86_64")
     if _version(scratch / "usr/bin/qemu-system-x86_64") < OLDEST_QEMU:
         raise Failure(f"{codename()}-backports has no QEMU {OLDEST_QEMU} or newer that runs here")
 
