@@ -14,8 +14,9 @@ constexpr std::string_view details =
 constexpr Command poweroff{"poweroff", "[status]", "end the machine", run_poweroff, details};
 constexpr Command leave{"exit", "[status]", "the same, by the name that shells have for it", run_exit,
                         details};
-[[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registrations[] = {
-    &poweroff, &leave};
+[[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* poweroff_registration =
+    &poweroff;
+[[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* leave_registration = &leave;
 
 unsigned run(const Command& command, Arguments arguments, CommandConsole& console) {
     std::string_view text = "0";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -87,12 +88,14 @@ class VirtioBlkModel final : public RegisterModel {
     int interrupts = 0;
     int resets = 0;
     int flushes = 0;
+    unsigned most_pending = 0;  ///< requests that waited at once
     std::uint64_t accepted = 0;
 
     bool step() {
         if (status_ == 0 || (status_ & 4) == 0 || !enabled_ || fault == Fault::silent ||
             fault == Fault::never_out_of_reset)
             return false;
+        most_pending = std::max(most_pending, pending());
         if (pending() == 0) return false;
         EXPECT_TRUE(space_.get16(pci_reg::command) & pci_command::bus_master)
             << "a device must not reach memory";
