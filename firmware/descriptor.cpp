@@ -47,9 +47,9 @@ std::string unfit_mapping(const Json& mapping) {
 
 std::expected<Build, std::string> judge(const Json& root) {
     if (!lists(root.at("interface-types"), "uefi")) return std::unexpected("it is not UEFI firmware");
+    if (auto reason = unfit_features(root.at("features")); !reason.empty()) return std::unexpected(reason);
     if (std::ranges::none_of(root.at("targets"), fits_machine))
         return std::unexpected("it is not for an x86_64 machine of the pc-i440fx family");
-    if (auto reason = unfit_features(root.at("features")); !reason.empty()) return std::unexpected(reason);
     const Json& mapping = root.at("mapping");
     if (auto reason = unfit_mapping(mapping); !reason.empty()) return std::unexpected(reason);
 

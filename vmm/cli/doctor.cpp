@@ -52,9 +52,11 @@ std::string processor_name() {
 }
 
 void examine_processor(Findings& findings) {
-    findings.good("processor",
-                  fmt::format("{} × {}, hardware virtualization {}", ::sysconf(_SC_NPROCESSORS_ONLN),
-                              processor_name(), host_has_hardware_virtualization() ? "present" : "absent"));
+    const auto model = fmt::format("{} × {}", ::sysconf(_SC_NPROCESSORS_ONLN), processor_name());
+    if (host_has_hardware_virtualization())
+        findings.good("processor", model + ", with hardware virtualization");
+    else
+        findings.note("processor", model + ", without hardware virtualization (VMX or SVM)");
 }
 
 void examine_kvm(Findings& findings) {

@@ -7,6 +7,7 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <charconv>
+#include <memory>
 
 #include "vmm/cli/size.h"
 #include "vmm/machine/layout.h"
@@ -31,9 +32,17 @@ struct RunText {
     std::string trace_io;
 };
 
+/// CLI11's own usage line knows nothing of what follows "--".
+class RunFormatter final : public CLI::Formatter {
+  public:
+    std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
+        return "Usage: vmm run --kernel FILE [OPTIONS] [-- GUEST COMMAND...]\n";
+    }
+};
+
 CLI::App* add_run(CLI::App& app, RunText& text) {
-    CLI::App* run = app.add_subcommand(
-        "run", "vmm run --kernel FILE [OPTIONS] [-- GUEST COMMAND...]\nBoots a guest through stock OVMF.");
+    CLI::App* run = app.add_subcommand("run", "Boot a guest through stock OVMF");
+    run->formatter(std::make_shared<RunFormatter>());
     run->footer(
         "What follows -- is the command that the guest runs; its status becomes the status of vmm. Without "
         "one\n"
