@@ -99,7 +99,7 @@ inline constexpr std::uint8_t known = 0x1f;
 }  // namespace flag
 
 /// A piece of guest memory, at any address. Length in bytes, a multiple of 512, not 0. As the name of an
-/// indirect table: page-aligned, length segment_count × 16.
+/// indirect table: aligned to 16 bytes, length segment_count × 16.
 struct Segment {
     std::uint64_t address;
     std::uint32_t length;
@@ -110,7 +110,7 @@ static_assert(offsetof(Segment, address) == 0 && offsetof(Segment, length) == 8 
               offsetof(Segment, reserved) == 12);
 
 inline constexpr std::uint32_t inline_segments = 2;
-inline constexpr std::uint32_t indirect_segments = page_size / sizeof(Segment);
+inline constexpr std::uint32_t indirect_segments = 256;  ///< at most, in one table
 
 /// Payload of one submission slot (kind `inline_data`, length 56).
 struct Request {
@@ -133,7 +133,7 @@ enum class Status : std::uint32_t {
     io_error = 1,     ///< the medium failed
     bad_request = 2,  ///< unknown operation or bits, reserved fields set, a feature that was not accepted, no
                       ///< or too many segments or bytes, or no multiple of the logical block
-    bad_address = 3,   ///< a segment or a table lies outside guest RAM, or a table is not page-aligned
+    bad_address = 3,  ///< a segment or a table lies outside guest RAM, or a table is not aligned
     out_of_range = 4,  ///< past the end of the disk
     read_only = 5,
     no_space = 6,  ///< the host's storage is full

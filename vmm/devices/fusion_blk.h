@@ -28,7 +28,7 @@ std::uint64_t read_tsc();
 class FusionBlk final : public IoHandler {
   public:
     struct Options {
-        std::string serial;  ///< the first 32 characters count
+        std::string serial = {};  ///< the first 32 characters count
         std::uint32_t queue_count = 1;
         std::uint64_t (*tsc)() = read_tsc;
     };

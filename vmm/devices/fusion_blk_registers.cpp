@@ -218,7 +218,10 @@ void FusionBlk::enable(Queue& queue, std::uint32_t index) {
                                                               .completion_ring = {registers.completion_ring},
                                                               .has_interrupt = has_interrupt});
         registers.state = engine ? QueueState::enabled : engine.error();
-        if (engine) queue.engine.emplace(std::move(*engine));
+        if (!engine) return;
+        queue.engine.emplace(std::move(*engine));
+        // From the first request on the guest has to ring; one that lies there already rings for itself.
+        if (!queue.engine->settle(shared_)) doorbells_[index].signal();
     }
 }
 

@@ -53,7 +53,7 @@ Status take_table(const Request& request, const GuestMemory& memory, const Fusio
     if (!limits.has(Feature::indirect) || request.segment_count == 0 ||
         request.segment_count > block::indirect_segments || name.length != size || name.reserved != 0)
         return Status::bad_request;
-    if (name.address % block::page_size != 0) return Status::bad_address;
+    if (name.address % sizeof(Segment) != 0) return Status::bad_address;
     const auto shared = memory.span_at(GuestAddress{name.address}, size);
     if (!shared) return Status::bad_address;
     std::array<Segment, block::indirect_segments> table;
