@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 
+#include "guest/drivers/block/fusion_blk.h"
 #include "guest/drivers/block/ide_probe.h"
 #include "guest/drivers/block/virtio_blk.h"
 #include "guest/drivers/pci/pci_scan.h"
@@ -28,7 +29,7 @@ constexpr DiskDriver driver_of() {
                 -> Result<std::unique_ptr<BlockDevice>> { return Driver::create(function, services); }};
 }
 
-constexpr DiskDriver drivers[] = {driver_of<VirtioBlk>()};
+constexpr DiskDriver drivers[] = {driver_of<FusionBlk>(), driver_of<VirtioBlk>()};
 
 void add_disk(const DiskDriver& driver, const PciFunction& function, const DriverServices& services,
               DiskRegistry& registry) {
