@@ -8,8 +8,9 @@ set(kernel_script ${CMAKE_CURRENT_SOURCE_DIR}/arch/x86_64/kernel.ld)
 add_executable(guest_kernel kernel/main.cpp ${guest_portable} ${guest_arch_x86_64})
 target_link_libraries(guest_kernel PRIVATE exo_kernel)
 target_compile_definitions(guest_kernel PRIVATE
-    EXO_VERSION="${PROJECT_VERSION}" EXO_BUILD_TYPE="$<IF:$<CONFIG:Debug>,debug,release>")
-target_compile_options(guest_kernel PRIVATE -g)
+    EXO_VERSION="${PROJECT_VERSION}" EXO_BUILD_TYPE="$<IF:$<CONFIG:Debug>,debug,release>" ${guest_switches})
+# Plain new aligns to 8: nothing in the kernel needs more, and the heap has a size of 24 bytes.
+target_compile_options(guest_kernel PRIVATE -g -fnew-alignment=8)
 target_link_options(guest_kernel PRIVATE LINKER:-T,${kernel_script})
 set_target_properties(guest_kernel PROPERTIES
     OUTPUT_NAME kernel SUFFIX .elf RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} LINK_DEPENDS ${kernel_script})

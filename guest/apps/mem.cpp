@@ -1,5 +1,6 @@
 #include "guest/kernel/command.h"
 #include "guest/kernel/json.h"
+#include "guest/memory/heap_levels.h"
 #include "guest/memory/memory_statistics.h"
 
 namespace exo::guest {
@@ -15,12 +16,13 @@ unsigned run(Arguments arguments, CommandConsole& console) {
     if (!parse_arguments(arguments, known, {}, command, console)) return status::bad_usage;
     const MemoryStatistics memory = memory_statistics();
     if (json) {
-        JsonLine(console)
-            .number("total", memory.total)
+        JsonLine line(console);
+        line.number("total", memory.total)
             .number("free", memory.free)
             .number("heap_size", memory.heap_size)
             .number("heap_used", memory.heap_used)
             .number("heap_allocations", memory.heap_allocations);
+        add_heap_levels(line);
         return status::ok;
     }
     const auto row = [&](std::string_view name, std::uint64_t bytes) {
@@ -34,6 +36,7 @@ unsigned run(Arguments arguments, CommandConsole& console) {
     row("heap", memory.heap_size);
     row("heap used", memory.heap_used);
     format(console, "{} pieces of the heap are handed out\n", memory.heap_allocations);
+    print_heap_levels(console);
     return status::ok;
 }
 

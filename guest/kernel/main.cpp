@@ -19,6 +19,7 @@
 #include "guest/kernel/symbols.h"
 #include "guest/memory/boot_memory.h"
 #include "guest/memory/kernel_memory.h"
+#include "guest/memory/leak_watch.h"
 #include "guest/memory/memory_statistics.h"
 
 /// The start-up of the kernel, in the order in which things come to life.
@@ -39,7 +40,7 @@ T required(Result<T>&& result) {
 /// A copy of text in memory that is never freed.
 std::string_view keep_text(std::string_view text) {
     char* const copy = new (std::nothrow) char[std::max<std::size_t>(text.size(), 1)];
-    if (copy == nullptr) panic("start-up: no memory for what the loader handed over");
+    if (copy == nullptr) panic("start-up: no memory for {} bytes that the loader handed over", text.size());
     std::ranges::copy(text, copy);
     return {copy, text.size()};
 }
@@ -131,7 +132,10 @@ void print_banner(const arch::AcpiFindings& acpi) {
     arch::mark_phase(platform::BootPhase::ready);
     banner_line("ready", "{} after the loader's start", Nanoseconds{machine.time.now_ns()});
     print("\n");
-    exit_machine(run_session(console(), boot_environment().command_line.command()));
+    const LeakWatch leaks;
+    const unsigned status = run_session(console(), boot_environment().command_line.command());
+    leaks.report(console());
+    exit_machine(status);
 }
 
 /// On the main stack, with memory under the kernel's own management.

@@ -87,7 +87,7 @@ class FrameKeeper {
     virtual bool owns_frames(std::uint64_t start) const = 0;
     /// Takes what is free in `frames`, by take_free_run, and as much of it as it can keep.
     virtual void take_over(FrameAllocator& frames) = 0;
-    virtual std::uint64_t kept_free_frames() = 0;
+    virtual std::uint64_t kept_free_frames() const = 0;
 
   protected:
     ~FrameKeeper() = default;

@@ -99,7 +99,10 @@ Result<std::uint64_t> HybridHeap<Checked>::allocate_frames(std::uint64_t count,
     const std::uint64_t most = allocator_->map().size();
     for (int attempt = 0; count <= most && attempt < 2; ++attempt) {
         const PageIndex page = allocator_->pages().take_large(static_cast<PageIndex>(count), order, below);
-        if (page != no_page) return base() + std::uint64_t{page} * frame_size;
+        if (page != no_page) {
+            count_frames(1, static_cast<std::int64_t>(count));
+            return base() + std::uint64_t{page} * frame_size;
+        }
         trim();
     }
     return fail("physical memory", "no free range is large enough", "give the machine more memory");
@@ -120,7 +123,25 @@ Result<void> HybridHeap<Checked>::release_frames(std::uint64_t start, std::uint6
         map[page].run_pages != count)
         return fail("physical memory", "frames were released that were not allocated so");
     allocator_->pages().give_large(page);
+    count_frames(-1, -static_cast<std::int64_t>(count));
     return {};
+}
+
+template <bool Checked>
+void HybridHeap<Checked>::count_frames(std::int64_t runs, std::int64_t pages) {
+    __atomic_add_fetch(&as_frames_.live, static_cast<std::uint64_t>(runs), __ATOMIC_RELAXED);
+    __atomic_add_fetch(&as_frames_.pages, static_cast<std::uint64_t>(pages), __ATOMIC_RELAXED);
+}
+
+template <bool Checked>
+MemoryStatistics HybridHeap<Checked>::usage() const {
+    const HeapStatistics heap = statistics();
+    const std::uint64_t large_pages = heap.large.pages - as_frames_.pages;
+    return {.total = frames_.total_frames() * frame_size,
+            .free = frames_.free_frames() * frame_size,
+            .heap_size = (heap.cpu_slabs.slabs() + large_pages) * heap_page_size,
+            .heap_used = heap.live_bytes + large_pages * heap_page_size,
+            .heap_allocations = heap.live_objects + heap.large.live - as_frames_.live};
 }
 
 template <bool Checked>

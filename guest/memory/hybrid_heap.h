@@ -13,6 +13,7 @@
 #include "guest/memory/hybrid_allocator.h"
 #include "guest/memory/kernel_platform.h"
 #include "guest/memory/late.h"
+#include "guest/memory/memory_statistics.h"
 
 namespace exo::guest {
 
@@ -44,15 +45,16 @@ class HybridHeap final : public FrameKeeper {
     Result<void> release_frames(std::uint64_t start, std::uint64_t count) override;
     bool owns_frames(std::uint64_t start) const override;
     void take_over(FrameAllocator& frames) override;
-    std::uint64_t kept_free_frames() override { return started() ? statistics().buddy.free_pages : 0; }
+    std::uint64_t kept_free_frames() const override { return started() ? statistics().buddy.free_pages : 0; }
 
     /// Gives back all that is only cached.
     void trim();
 
-    HeapStatistics statistics() { return started() ? allocator_->statistics() : HeapStatistics{}; }
+    HeapStatistics statistics() const { return started() ? allocator_->statistics() : HeapStatistics{}; }
+    MemoryStatistics usage() const;
     /// Pages taken for the page table and the CPUs' lists.
     std::uint64_t bookkeeping_pages() const { return bookkeeping_pages_; }
-    Allocator* allocator() { return started() ? &*allocator_ : nullptr; }
+    Allocator* allocator() const { return started() ? &*allocator_ : nullptr; }
 
     /// See CheckedAllocator; without checks nothing is known.
     std::uint64_t leak_mark() const;
@@ -61,10 +63,12 @@ class HybridHeap final : public FrameKeeper {
   private:
     Allocator::Cache& cache() { return *cache_; }
     std::uint64_t base() const;
+    void count_frames(std::int64_t runs, std::int64_t pages);
 
     FrameAllocator& frames_;
     HeapFaultHandler handler_;
     std::uint64_t bookkeeping_pages_ = 0;
+    LargeStatistics as_frames_;  ///< of the buddy's allocations, those that are frames
     Late<Allocator> allocator_;
     Late<Allocator::Cache> cache_;  ///< of the one thread that the kernel has
     Late<CheckedAllocator<Allocator>> checked_;

@@ -1,36 +1,36 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 
-#include "guest/memory/first_fit_heap.h"
 #include "guest/memory/frame_allocator.h"
+#include "guest/memory/growing_heap.h"
+#include "guest/memory/hybrid_heap.h"
+
+// The build says which heap (CMake options EXO_HYBRID_ALLOCATOR and EXO_HEAP_CHECKS).
+#ifndef EXO_HYBRID_ALLOCATOR
+#define EXO_HYBRID_ALLOCATOR 1
+#endif
+#ifndef EXO_HEAP_CHECKS
+#define EXO_HEAP_CHECKS 0
+#endif
 
 namespace exo::guest {
 
-/// A first-fit heap that takes frames when it runs out. They are used through the direct map.
-class GrowingHeap {
-  public:
-    /// Taken at once when that much contiguous memory is free, so that the heap consists of few regions.
-    static constexpr std::size_t growth = std::size_t{256} << 10;
-
-    constexpr explicit GrowingHeap(FrameAllocator& frames) : frames_(frames) {}
-
-    /// nullptr when the machine's memory is exhausted.
-    void* allocate(std::size_t size, std::size_t alignment);
-    FirstFitHeap::FreeResult free(void* pointer, std::size_t size = 0) { return heap_.free(pointer, size); }
-    const FirstFitHeap& heap() const { return heap_; }
-
-  private:
-    bool grow(std::size_t size);
-
-    FrameAllocator& frames_;
-    FirstFitHeap heap_;
-};
+using KernelHeap =
+    std::conditional_t<EXO_HYBRID_ALLOCATOR != 0, HybridHeap<EXO_HEAP_CHECKS != 0>, GrowingHeap>;
 
 /// The memory of the machine. `operator new` takes from its heap, devices' memory comes from its frames.
-struct KernelMemory {
+class KernelMemory {
+  public:
+    constexpr KernelMemory() = default;
+
     FrameAllocator frames;
-    GrowingHeap heap{frames};
+    KernelHeap heap{frames, report_fault};
+
+  private:
+    /// Ends the kernel: what the heap's lists are worth from here on, nobody knows.
+    static void report_fault(const HeapFault& fault);
 };
 
 KernelMemory& kernel_memory();

@@ -68,6 +68,8 @@ Result<std::uintptr_t> take_memory(const boot::BootInfo& info) {
                         info.memory_map_count);
     if (const auto done = adopt_boot_memory(kernel_memory().frames, map); !done)
         return std::unexpected(done.error());
+    constexpr unsigned cpus = 1;
+    if (const auto done = kernel_memory().heap.start(cpus); !done) return std::unexpected(done.error());
     if (const auto done = enter_address_space(map, info.kernel_physical); !done)
         return std::unexpected(done.error());
     for (const auto stack :

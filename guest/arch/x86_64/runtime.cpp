@@ -7,22 +7,27 @@
 // What compiled C++ expects to find at run time. There is no throwing `operator new` on purpose: memory that
 // may be missing is asked for with std::nothrow, and code that does not ask so does not link.
 
-namespace exo::guest {
 namespace {
 
-void free_checked(void* pointer, std::size_t size) {
-    switch (kernel_memory().heap.free(pointer, size)) {
-        case FirstFitHeap::FreeResult::freed:
-            return;
-        case FirstFitHeap::FreeResult::not_allocated:
-            panic("heap: {} was freed twice, or never allocated, or its header was overwritten", pointer);
-        case FirstFitHeap::FreeResult::wrong_size:
-            panic("heap: {} was freed with the wrong size {}", pointer, size);
-    }
+using exo::guest::kernel_memory;
+using exo::guest::KernelHeap;
+
+constexpr std::size_t default_alignment = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+/// The heap is told who asks, for its reports.
+[[gnu::always_inline]] inline void* allocate(std::size_t size, std::size_t alignment) {
+    const auto origin = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+    return kernel_memory().heap.allocate(size, alignment, origin);
+}
+[[gnu::always_inline]] inline void release(void* pointer, std::size_t size, std::size_t alignment) {
+    const auto origin = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+    kernel_memory().heap.free(pointer, size, alignment, origin);
+}
+std::size_t bytes(std::align_val_t alignment) {
+    return static_cast<std::size_t>(alignment);
 }
 
 }  // namespace
-}  // namespace exo::guest
 
 const std::nothrow_t std::nothrow{};
 
@@ -32,47 +37,47 @@ void std::__throw_out_of_range_fmt(const char* format, ...) {
 }
 
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    return exo::guest::kernel_memory().heap.allocate(size, alignof(std::max_align_t));
+    return allocate(size, default_alignment);
 }
-void* operator new[](std::size_t size, const std::nothrow_t& tag) noexcept {
-    return operator new(size, tag);
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+    return allocate(size, default_alignment);
 }
 void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-    return exo::guest::kernel_memory().heap.allocate(size, static_cast<std::size_t>(alignment));
+    return allocate(size, bytes(alignment));
 }
-void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
-    return operator new(size, alignment, tag);
+void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return allocate(size, bytes(alignment));
 }
 
 void operator delete(void* pointer) noexcept {
-    exo::guest::free_checked(pointer, 0);
+    release(pointer, KernelHeap::unknown_size, default_alignment);
 }
 void operator delete[](void* pointer) noexcept {
-    exo::guest::free_checked(pointer, 0);
+    release(pointer, KernelHeap::unknown_size, default_alignment);
 }
 void operator delete(void* pointer, std::size_t size) noexcept {
-    exo::guest::free_checked(pointer, size);
+    release(pointer, size, default_alignment);
 }
 void operator delete[](void* pointer, std::size_t size) noexcept {
-    exo::guest::free_checked(pointer, size);
+    release(pointer, size, default_alignment);
 }
-void operator delete(void* pointer, std::align_val_t) noexcept {
-    exo::guest::free_checked(pointer, 0);
+void operator delete(void* pointer, std::align_val_t alignment) noexcept {
+    release(pointer, KernelHeap::unknown_size, bytes(alignment));
 }
-void operator delete[](void* pointer, std::align_val_t) noexcept {
-    exo::guest::free_checked(pointer, 0);
+void operator delete[](void* pointer, std::align_val_t alignment) noexcept {
+    release(pointer, KernelHeap::unknown_size, bytes(alignment));
 }
-void operator delete(void* pointer, std::size_t size, std::align_val_t) noexcept {
-    exo::guest::free_checked(pointer, size);
+void operator delete(void* pointer, std::size_t size, std::align_val_t alignment) noexcept {
+    release(pointer, size, bytes(alignment));
 }
-void operator delete[](void* pointer, std::size_t size, std::align_val_t) noexcept {
-    exo::guest::free_checked(pointer, size);
+void operator delete[](void* pointer, std::size_t size, std::align_val_t alignment) noexcept {
+    release(pointer, size, bytes(alignment));
 }
 void operator delete(void* pointer, const std::nothrow_t&) noexcept {
-    exo::guest::free_checked(pointer, 0);
+    release(pointer, KernelHeap::unknown_size, default_alignment);
 }
 void operator delete[](void* pointer, const std::nothrow_t&) noexcept {
-    exo::guest::free_checked(pointer, 0);
+    release(pointer, KernelHeap::unknown_size, default_alignment);
 }
 
 extern "C" {

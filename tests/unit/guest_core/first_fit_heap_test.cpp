@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "guest/memory/kernel_memory.h"
+#include "guest/memory/growing_heap.h"
 
 namespace exo::guest {
 namespace {
@@ -165,15 +165,25 @@ TEST(GrowingHeap, TakesFramesAsItNeedsThemAndSaysWhenThereAreNone) {
     ASSERT_TRUE(allocator.add_region(start, frames, bitmap));
     ASSERT_TRUE(allocator.release(start, frames));
 
-    GrowingHeap heap(allocator);
-    void* const small = heap.allocate(16, 16);
+    static HeapFaultKind fault;
+    GrowingHeap heap(allocator, [](const HeapFault& found) { fault = found.kind; });
+    const auto allocate = [&](std::size_t size, std::size_t alignment) {
+        return heap.allocate(size, alignment, 0);
+    };
+    void* const small = allocate(16, 16);
     ASSERT_NE(small, nullptr);
-    EXPECT_EQ(heap.heap().size(), GrowingHeap::growth);
-    EXPECT_NE(heap.allocate(400 * 1024, 4096), nullptr);
-    EXPECT_EQ(heap.allocate(400 * 1024, 4096), nullptr);
-    EXPECT_EQ(heap.allocate(~std::size_t{0}, 16), nullptr);
-    EXPECT_NE(heap.allocate(60 * 1024, 16), nullptr) << "less than a whole growth is left, but enough";
-    EXPECT_EQ(heap.free(small, 16), FreeResult::freed);
+    EXPECT_EQ(heap.usage().heap_size, GrowingHeap::growth);
+    EXPECT_NE(allocate(400 * 1024, 4096), nullptr);
+    EXPECT_EQ(allocate(400 * 1024, 4096), nullptr);
+    EXPECT_EQ(allocate(~std::size_t{0}, 16), nullptr);
+    EXPECT_NE(allocate(60 * 1024, 16), nullptr) << "less than a whole growth is left, but enough";
+    EXPECT_EQ(heap.usage().heap_allocations, 3U);
+    heap.free(small, 8, 16, 0);
+    EXPECT_EQ(fault, HeapFaultKind::wrong_size);
+    heap.free(small, GrowingHeap::unknown_size, 16, 0);
+    EXPECT_EQ(heap.usage().heap_allocations, 2U);
+    heap.free(small, 16, 16, 0);
+    EXPECT_EQ(fault, HeapFaultKind::foreign_pointer);
 }
 
 }  // namespace
