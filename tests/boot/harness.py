@@ -19,6 +19,7 @@ from pathlib import Path
 from paths import BUILD, ROOT
 
 LOGS = BUILD / "test-logs"
+NO_BUILD = {"EXO_NO_BUILD": "1"}  # a launch under a time limit must not turn into a build
 CASES: list["Case"] = []
 
 
@@ -83,7 +84,7 @@ class Context:
     def run(self, command: list[str], *, stdin: bytes = b"", cwd: Path = ROOT, env: dict[str, str] | None = None) -> Result:
         self.note(f"$ {' '.join(command)}")
         process = subprocess.Popen(
-            command, cwd=cwd, env=os.environ | (env or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command, cwd=cwd, env=os.environ | NO_BUILD | (env or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True,
         )
         try:
@@ -116,7 +117,7 @@ class Keyboard:
         self.resize(rows, columns)
         self._slave = slave  # kept open, so that the terminal's state can be read after the command
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", *command], cwd=ROOT, stdin=slave, stdout=slave, stderr=slave,
+            ["setsid", "--ctty", "--wait", *command], cwd=ROOT, env=os.environ | NO_BUILD, stdin=slave, stdout=slave, stderr=slave,
         )
 
     def __enter__(self) -> "Keyboard":

@@ -1,6 +1,7 @@
 """What every tool's command line shares: how it ends, and the options of those that launch the guest."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -51,5 +52,11 @@ def split_arguments(words: list[str]) -> tuple[list[str], list[str]]:
 
 
 def kernel_command_line(guest_command: list[str]) -> str:
-    """The guest's command line: nothing but `--` and the command (guest/kernel reads options before it)."""
-    return " ".join(["--", *guest_command]) if guest_command else ""
+    """As vmm/cli/guest_command.h says: `-- word word`, words quoted where they must be; nothing without a command."""
+    return " ".join(["--", *map(_quoted, guest_command)]) if guest_command else ""
+
+
+def _quoted(word: str) -> str:
+    if word and not re.search(r'[ \t\n"\\]', word):
+        return word
+    return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'

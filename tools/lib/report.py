@@ -14,33 +14,33 @@ def say(tool: str, text: str) -> None:
 
 
 class Phase:
-    """`with Phase(tool, "building…"):` one line while the work goes on: on a terminal a running clock that leaves nothing behind, elsewhere
-    one plain line."""
+    """`with Phase(tool, "building…"):` says what goes on while it goes on, unless it is over at once: on a terminal one line with a running
+    clock that leaves nothing behind, elsewhere one plain line."""
+
+    DELAY = 0.4  # seconds
 
     def __init__(self, tool: str, text: str):
         self._text = f"{tool}: {text}"
         self._over = threading.Event()
-        self._clock = None
+        self._teller = threading.Thread(target=self._tell, daemon=True)
 
     def __enter__(self):
-        if sys.stderr.isatty():
-            self._clock = threading.Thread(target=self._tick, daemon=True)
-            self._clock.start()
-        else:
-            print(self._text, file=sys.stderr, flush=True)
+        self._teller.start()
         return self
 
     def __exit__(self, *_):
         self._over.set()
-        if self._clock:
-            self._clock.join()
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._teller.join()
 
-    def _tick(self):
+    def _tell(self):
         start = time.monotonic()
-        while True:
+        if self._over.wait(self.DELAY):
+            return
+        if not sys.stderr.isatty():
+            print(self._text, file=sys.stderr, flush=True)
+            return
+        while not self._over.wait(0.5):
             sys.stderr.write(f"\r{self._text} {time.monotonic() - start:.0f} s\x1b[K")
             sys.stderr.flush()
-            if self._over.wait(0.5):
-                return
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
