@@ -232,5 +232,33 @@ TEST(TraceReplay, RefusesWhatIsNoTrace) {
         EXPECT_THAT(trouble(header + "begin\n" + line + "\n"), HasSubstr("line 1")) << line;
 }
 
+/// Recorded boots of stock OVMF (data/README.md): how many values each must have compared, at least.
+struct GoldenTrace {
+    const char* file;
+    std::uint64_t compared;
+};
+
+class Golden : public testing::TestWithParam<GoldenTrace> {};
+
+TEST_P(Golden, ModelsAnswerAStockOvmfAsRecorded) {
+    std::ifstream trace(std::string(EXO_TRACES) + GetParam().file);
+    ASSERT_TRUE(trace) << "cannot read the trace";
+    const auto outcome = TraceReplay::run(trace);
+    EXPECT_EQ(outcome.trouble, "");
+    EXPECT_THAT(outcome.differences, IsEmpty());
+    EXPECT_GE(outcome.compared, GetParam().compared);
+    EXPECT_THAT(outcome.events.phases, ElementsAre(platform::BootPhase::loader_entry))
+        << "not played to its end";
+    EXPECT_EQ(outcome.events.resets + outcome.events.power_offs, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Traces, Golden,
+                         testing::Values(GoldenTrace{"ovmf_4m_1cpu_256m.trace", 3000},
+                                         GoldenTrace{"ovmf_2m_2cpu_3g.trace", 3000}),
+                         [](const auto& info) {
+                             const std::string name = info.param.file;
+                             return name.substr(0, name.find('.'));
+                         });
+
 }  // namespace
 }  // namespace exo::vmm
