@@ -32,7 +32,7 @@ def emulator_parser(tool: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=tool, description=description, usage=f"{tool} [options] [-- GUEST COMMAND…]", formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Without a guest command the guest shows its shell; Ctrl-A x leaves.\n"
-        "Status: the guest command's; 124 time limit; 125 nothing ran; 126 the guest panicked; 127 it ended without a status; 128 Ctrl-A x.",
+        "Status: the guest command's; 125 nothing ran; 126 the guest panicked; 127 it ended without a status; 128 Ctrl-A x; 137 time limit.",
     )
     parser.add_argument("--disk", action="append", default=[], type=Disk.parse, metavar="FILE[,readonly]",
                         help="a disk image (default: a small ext4 image of this machine's documentation, made in build/)")

@@ -33,7 +33,7 @@ class Console:
         self._input_open = True
 
     def run(self) -> int:
-        """Until the machine ends. The guest's status, or one of ours (126 panic, 127 no status, 128 the user left, 124 time limit)."""
+        """Until the machine ends. The guest's status, or one of ours (126 panic, 127 no status, 128 the user left, 137 time limit)."""
         with RawTerminal(interactive()):
             while self._pump():
                 pass

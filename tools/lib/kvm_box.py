@@ -19,7 +19,7 @@ def options() -> argparse.ArgumentParser:
         description="Runs any command of this machine where /dev/kvm works: inside a Linux machine that QEMU emulates. The command sees this "
         "machine's files at their places, read-only except for the current folder, the project's build folder, /tmp and what --writable names.",
         epilog="Environment: EXO_BOX_TIMEOUT seconds for the command (0: none; default 1800, none at a terminal), EXO_BOX_MEMORY MiB of the box, "
-        "EXO_CACHE where fetched parts are kept. Status: the command's; 124 time limit; 125 the box could not be had.",
+        "EXO_CACHE where fetched parts are kept. Status: the command's; 125 the box could not be had; 137 time limit.",
     )
     parser.add_argument("--disk", action="append", default=[], type=Disk.parse, metavar="FILE[,readonly]",
                         help="show this disk image at its own path as a block device, written through to the file")

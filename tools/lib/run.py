@@ -18,7 +18,7 @@ usage: tools/run [options of `vmm run`] [-- GUEST COMMAND…]
 
 Builds what is needed and boots the guest on this project's VMM: directly where /dev/kvm works, elsewhere inside a box that has it
 (tools/kvm-box). Without --disk the guest gets a small ext4 disk of this machine's documentation. Without a guest command it shows its
-shell; Ctrl-A x leaves. Status: the guest command's; 124 time limit; 125 nothing ran; 126 the guest panicked; 127 it ended without a status.
+shell; Ctrl-A x leaves. Status: the guest command's; 125 nothing ran; 126 the guest panicked; 127 it ended without a status; 137 time limit.
 Environment: EXO_BOX_TIMEOUT, EXO_BOX_MEMORY, EXO_CACHE as for tools/kvm-box.
 
 Options of `vmm run`:

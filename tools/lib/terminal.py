@@ -17,7 +17,7 @@ class Stopped(Exception):
         self.status = status
 
 
-TIMED_OUT = 124  # what timeout(1) says
+TIMED_OUT = 137  # killed, as `timeout -s KILL` says; 124 may be the guest's own
 
 
 def interactive() -> bool:
