@@ -97,7 +97,7 @@ def terminate(test):
 
 @case("box: time limit, missing command, command killed", needs=("box",), limit=90)
 def endings(test):
-    assert test.run([BOX, "sleep", "1000"], env={"EXO_BOX_TIMEOUT": "2"}).status == 124
+    assert test.run([BOX, "sleep", "1000"], env={"EXO_BOX_TIMEOUT": "2"}).status == 137
     assert test.run([BOX, "no-such-command"]).status == 127
     assert test.run([BOX, "sh", "-c", "kill -9 $$"]).status == 128 + 9
 
