@@ -128,9 +128,13 @@ class CheckedAllocator {
     static constexpr auto poison = std::byte{0xdd};
     static constexpr auto uninitialised = std::byte{0xcd};
 
-    static void fill(std::span<std::byte> bytes, std::byte value) { std::ranges::fill(bytes, value); }
+    static void fill(std::span<std::byte> bytes, std::byte value) {
+        if (!bytes.empty()) __builtin_memset(bytes.data(), static_cast<int>(value), bytes.size());
+    }
+    /// Byte by byte equal to the first, and that to the value.
     static bool holds(std::span<const std::byte> bytes, std::byte value) {
-        return std::ranges::all_of(bytes, [value](std::byte b) { return b == value; });
+        return bytes.empty() || (bytes.front() == value &&
+                                 __builtin_memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
     }
 
     /// The block that a pointer lies in, or none.
