@@ -4,8 +4,8 @@
 #include "guest/kernel/services.h"
 
 // The linker names the ends of a section whose name is a C identifier. Weak, for programs without any.
-extern "C" [[gnu::weak]] const exo::guest::SelfTest* const __start_exo_selftests[];
-extern "C" [[gnu::weak]] const exo::guest::SelfTest* const __stop_exo_selftests[];
+extern "C" [[gnu::weak]] const exo::guest::SelfTestGroup* const __start_exo_selftests[];
+extern "C" [[gnu::weak]] const exo::guest::SelfTestGroup* const __stop_exo_selftests[];
 
 namespace exo::guest {
 namespace {
@@ -38,9 +38,19 @@ void print_json(const SelfTest& test, const TestReport& report, std::uint64_t us
     line.number("line", report.where().line());
 }
 
+bool run_one(const SelfTest& test, const SelfTestOptions& options, TextSink& out) {
+    TestReport report;
+    report.may_write = options.may_write;
+    const std::uint64_t start = services().time.now_ns();
+    test.run(report);
+    const std::uint64_t us = (services().time.now_ns() - start) / ns_per_us;
+    (options.json ? print_json : print_text)(test, report, us, out);
+    return !report.failed();
+}
+
 }  // namespace
 
-std::span<const SelfTest* const> registered_selftests() {
+std::span<const SelfTestGroup* const> registered_selftests() {
     return {__start_exo_selftests, __stop_exo_selftests};
 }
 
@@ -48,20 +58,16 @@ bool TestReport::expect(bool condition, std::string_view reason, Where where) {
     return condition || fail_with(where, "{}", reason);
 }
 
-int run_selftests(std::span<const SelfTest* const> tests, const SelfTestOptions& options,
+int run_selftests(std::span<const SelfTestGroup* const> groups, const SelfTestOptions& options,
                   CommandConsole& console) {
     unsigned passed = 0;
     unsigned failed = 0;
-    for (const SelfTest* test : tests) {
-        if (test->name.find(options.pattern) == std::string_view::npos) continue;
-        if (console.interrupted()) break;
-        TestReport report;
-        report.may_write = options.may_write;
-        const std::uint64_t start = services().time.now_ns();
-        test->run(report);
-        const std::uint64_t us = (services().time.now_ns() - start) / ns_per_us;
-        (options.json ? print_json : print_text)(*test, report, us, console);
-        ++(report.failed() ? failed : passed);
+    for (const SelfTestGroup* group : groups) {
+        for (const SelfTest& test : *group) {
+            if (test.name.find(options.pattern) == std::string_view::npos) continue;
+            if (console.interrupted()) break;
+            ++(run_one(test, options, console) ? passed : failed);
+        }
     }
     if (options.json)
         JsonLine(console).number("passed", passed).number("failed", failed);

@@ -55,18 +55,22 @@ class TestReport {
     Where where_;
 };
 
-/// A test that runs inside the kernel. It registers itself:
-///
-///     constexpr SelfTest test{"subject: what holds", run};
-///     [[gnu::section("exo_selftests"), gnu::used, gnu::retain]] constexpr const SelfTest* registration =
-///     &test;
+/// A test that runs inside the kernel.
 struct SelfTest {
-    std::string_view name;
+    std::string_view name;  ///< "subject: what holds"
     void (*run)(TestReport& report);
 };
 
-/// Every registered test, in the order in which they were linked.
-std::span<const SelfTest* const> registered_selftests();
+/// The tests of one subject. They register themselves where they are written:
+///
+///     constexpr SelfTest tests[] = {{"heap: what holds", function}, …};
+///     constexpr SelfTestGroup group{tests};
+///     [[gnu::section("exo_selftests"), gnu::used, gnu::retain]]
+///     constexpr const SelfTestGroup* registration = &group;
+using SelfTestGroup = std::span<const SelfTest>;
+
+/// Every registered group, in the order in which they were linked.
+std::span<const SelfTestGroup* const> registered_selftests();
 
 struct SelfTestOptions {
     std::string_view pattern = {};  ///< run only tests whose name contains it
@@ -76,7 +80,7 @@ struct SelfTestOptions {
 
 /// Runs the tests that match, prints one line for each, then `N passed, N failed`. How many failed; -1 when
 /// none matched.
-int run_selftests(std::span<const SelfTest* const> tests, const SelfTestOptions& options,
+int run_selftests(std::span<const SelfTestGroup* const> groups, const SelfTestOptions& options,
                   CommandConsole& console);
 
 }  // namespace exo::guest

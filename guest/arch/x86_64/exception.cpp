@@ -39,6 +39,15 @@ void print_registers(TextSink& sink, const InterruptFrame& f, std::uint64_t addr
 
 }  // namespace
 
+constinit BreakpointCounter* BreakpointCounter::current = nullptr;
+
+bool BreakpointCounter::take(const InterruptFrame& frame) {
+    if (frame.vector != exception::breakpoint || current == nullptr) return false;
+    current->last_ = frame;
+    current->count_ = current->count_ + 1;
+    return true;
+}
+
 void report_exception(const InterruptFrame& frame) {
     const std::uint64_t address = read_cr2();
     PanicReport report;

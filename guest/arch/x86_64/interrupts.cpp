@@ -156,6 +156,7 @@ Result<void> handle_legacy_irq(unsigned line, InterruptHandler handler, void* co
 /// Every exception and interrupt arrives here, from interrupt_entry.S.
 extern "C" void exo_handle_interrupt(const InterruptFrame* frame) {
     const std::uint64_t number = frame->vector;
+    if (BreakpointCounter::take(*frame)) return;
     if (number < exception::count) report_exception(*frame);
     // Spurious ones, of the local APIC and of the masked legacy controllers, are not acknowledged.
     if (number == vector::spurious || number < vector::first_device) return;

@@ -12,19 +12,25 @@ namespace {
 
 FakeMachine* machine_now = nullptr;
 
-constexpr SelfTest good{"heap: good", [](TestReport& report) {
-                            machine_now->advance(1'234'567);
-                            report.expect(true, "not told");
-                            report.expect_equal(1u, 1u, "not told");
-                        }};
-constexpr SelfTest bad{"heap: bad", [](TestReport& report) {
-                           if (!report.expect_equal(2, 3, "a number"))
-                               report.expect(false, "not told, either");
-                       }};
-constexpr SelfTest skipped{"disk: none", [](TestReport& report) { report.skip("there is no disk"); }};
-constexpr SelfTest writes{"disk: write",
-                          [](TestReport& report) { report.expect(report.may_write, "may not"); }};
-constexpr const SelfTest* tests[] = {&good, &bad, &skipped, &writes};
+constexpr SelfTest heap_tests[] = {
+    {"heap: good",
+     [](TestReport& report) {
+         machine_now->advance(1'234'567);
+         report.expect(true, "not told");
+         report.expect_equal(1u, 1u, "not told");
+     }},
+    {"heap: bad",
+     [](TestReport& report) {
+         if (!report.expect_equal(2, 3, "a number")) report.expect(false, "not told, either");
+     }},
+};
+constexpr SelfTest disk_tests[] = {
+    {"disk: none", [](TestReport& report) { report.skip("there is no disk"); }},
+    {"disk: write", [](TestReport& report) { report.expect(report.may_write, "may not"); }},
+};
+constexpr SelfTestGroup heap_group{heap_tests};
+constexpr SelfTestGroup disk_group{disk_tests};
+constexpr const SelfTestGroup* tests[] = {&heap_group, &disk_group};
 
 struct SelfTestTest : testing::Test {
     FakeMachine machine;
