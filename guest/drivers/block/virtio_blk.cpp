@@ -78,7 +78,9 @@ std::uint32_t type_of(BlockOperation operation) {
 }  // namespace
 
 bool VirtioBlk::matches(const PciFunction& function) {
-    return function.vendor() == VirtioPci::vendor && function.device() == pci_device;
+    const std::uint16_t device = function.device();
+    return function.vendor() == VirtioPci::vendor &&
+           (device == pci_device || device == transitional_pci_device);
 }
 
 Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const PciFunction& function,

@@ -25,8 +25,10 @@ namespace exo::guest {
 class VirtioBlk final : public BlockDevice, private BlockQueue {
   public:
     static constexpr std::uint16_t pci_device = 0x1042;
+    /// A device that shows an older interface beside the modern one.
+    static constexpr std::uint16_t transitional_pci_device = 0x1001;
 
-    /// Is this PCI function a virtio disk with a modern interface?
+    /// Is this PCI function a virtio disk?
     static bool matches(const PciFunction& function);
     static Result<std::unique_ptr<VirtioBlk>> create(const PciFunction& function,
                                                      const DriverServices& services);

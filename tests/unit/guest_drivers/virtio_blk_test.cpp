@@ -52,6 +52,10 @@ struct Buffer {
 TEST_F(VirtioBlkTest, SaysWhatTheDiskIs) {
     EXPECT_TRUE(VirtioBlk::matches(PciFunction(pci, VirtioBlkModel::address)));
     EXPECT_FALSE(VirtioBlk::matches(PciFunction(pci, {0, 9, 0})));
+    pci.add({0, 9, 0}, 0x1af4, 0x1001);
+    EXPECT_TRUE(VirtioBlk::matches(PciFunction(pci, {0, 9, 0})));
+    pci.add({0, 9, 0}, 0x1af4, 0x1041);
+    EXPECT_FALSE(VirtioBlk::matches(PciFunction(pci, {0, 9, 0})));
     start();
     const DiskInfo& info = disk->info();
     EXPECT_EQ("virtio-blk", info.driver);
