@@ -1,0 +1,113 @@
+#include "vmm/devices/disk_thread.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/unit/devices/device_fixture.h"
+
+namespace exo::test {
+namespace {
+
+using namespace std::chrono_literals;
+using block::Operation;
+
+class DiskThreadTest : public DeviceFixture {
+  protected:
+    DiskThreadTest() : thread(std::move(*vmm::DiskThread::create(*device, "disk-under-test"))) {
+        buffer = ram.allocate(4096);
+    }
+
+    template <typename Condition>
+    static bool eventually(Condition condition) {
+        for (int i = 0; i < 10'000; ++i) {
+            if (condition()) return true;
+            std::this_thread::sleep_for(1ms);
+        }
+        return false;
+    }
+    bool submit_and_reap(std::uint32_t tag) {
+        if (driver.submit(RawDriver::transfer(Operation::read, tag, 0, buffer))) driver.doorbell();
+        std::optional<block::Completion> completion;
+        return eventually([&] { return (completion = driver.reap()).has_value(); }) && completion->tag == tag;
+    }
+
+    std::unique_ptr<vmm::DiskThread> thread;
+    std::uint64_t buffer = 0;
+};
+
+TEST_F(DiskThreadTest, ServesDoorbells) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    for (std::uint32_t tag = 0; tag < 100; ++tag) ASSERT_TRUE(submit_and_reap(tag)) << tag;
+}
+
+TEST_F(DiskThreadTest, TakesWhatWasSubmittedBeforeItStarted) {
+    driver.set_up();
+    driver.submit(RawDriver::transfer(Operation::read, 7, 0, buffer));
+    ASSERT_TRUE(thread->start());
+    EXPECT_TRUE(eventually([&] { return driver.reap().has_value(); }));
+}
+
+TEST_F(DiskThreadTest, StopWaitsForTheDiskAndResets) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    disk.hold = true;
+    if (driver.submit(RawDriver::transfer(Operation::read, 7, 0, buffer))) driver.doorbell();
+    ASSERT_TRUE(eventually([&] { return disk.held() == 1; }));
+    std::atomic<bool> stopped = false;
+    std::thread stopper([&] {
+        thread->stop();
+        stopped = true;
+    });
+    std::this_thread::sleep_for(20ms);
+    EXPECT_FALSE(stopped) << "the disk still writes into guest memory";
+    disk.release();
+    stopper.join();
+    EXPECT_TRUE(device->quiescent());
+    EXPECT_EQ(driver.status(), block::DeviceStatus::reset);
+    EXPECT_FALSE(driver.reap());
+}
+
+TEST_F(DiskThreadTest, StartsAgainAfterAStop) {
+    for (std::uint32_t round = 0; round < 3; ++round) {
+        disk.hold = false;
+        ASSERT_TRUE(thread->start());
+        driver.set_up();
+        EXPECT_TRUE(submit_and_reap(round));
+        thread->stop();
+        thread->stop();
+    }
+}
+
+TEST_F(DiskThreadTest, StopsUnderAFlood) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    std::atomic<bool> flooding = true;
+    std::thread flooder([&] {
+        while (flooding) driver.doorbell();
+    });
+    std::this_thread::sleep_for(20ms);
+    thread->stop();
+    flooding = false;
+    flooder.join();
+    EXPECT_GT(device->counters().doorbells, 0u);
+}
+
+TEST_F(DiskThreadTest, IsIdleWithoutWork) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    ASSERT_TRUE(submit_and_reap(1));
+    std::this_thread::sleep_for(10ms);
+    timespec before{};
+    timespec after{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    std::this_thread::sleep_for(100ms);
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    const auto used = (after.tv_sec - before.tv_sec) * 1'000'000'000L + after.tv_nsec - before.tv_nsec;
+    EXPECT_LT(used, 50'000'000L);
+}
+
+}  // namespace
+}  // namespace exo::test

@@ -1,0 +1,215 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "guest/drivers/driver_services.h"
+#include "shared/block/protocol.h"
+#include "tests/unit/devices/guest_ram.h"
+#include "tests/unit/guest_drivers/fake_pci_config.h"
+#include "vmm/base/io_handler.h"
+
+namespace exo::test {
+
+/// What the guest's driver gets from outside, over the RAM and registers of a device in this process. Either
+/// in virtual time in one thread, where the device has its turn when the driver waits, or in real time with
+/// the device in another thread.
+class GuestSide final : public guest::TimeSource,
+                        public guest::DmaMemory,
+                        public guest::InterruptSupply,
+                        public guest::RegisterSpace {
+  public:
+    static constexpr std::uint64_t bar_address = 0xc000'0000;
+    static constexpr std::uint64_t msi_address = 0xfee0'0000;
+    static constexpr guest::PciAddress pci_address{0, 3, 0};
+    static constexpr std::uint8_t msix_capability = 0x40;
+
+    /// `device_turn` says whether the device did something; without it time is real.
+    GuestSide(GuestRam& ram, vmm::IoHandler& registers, std::function<bool()> device_turn = {})
+        : ram_(ram), registers_(registers), device_turn_(std::move(device_turn)), line_(*this) {
+        auto& space = pci.add(pci_address, block::pci_vendor, block::pci_device);
+        space.set_bar(0, bar_address, block::bar::size, true);
+        space.set16(guest::pci_reg::status, 0x10);
+        space.set8(guest::pci_reg::capabilities, msix_capability);
+        space.set16(msix_capability, guest::pci_capability::msix);
+        space.set32(msix_capability + 4, block::bar::msix_table);
+        space.set32(msix_capability + 8, block::bar::msix_pending);
+    }
+
+    guest::test::FakePciConfig pci;
+    bool has_msi = true;
+    bool lose_interrupts = false;
+
+    guest::DriverServices services() { return {*this, *this, *this, *this}; }
+    guest::PciFunction function() { return {pci, pci_address}; }
+    /// For the device: raises the MSI-X message that the driver programmed.
+    vmm::InterruptLine& line() { return line_; }
+
+    // TimeSource
+    std::uint64_t now_ns() const override {
+        if (device_turn_) return now_ns_;
+        return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+    }
+    void relax() override {
+        if (!device_turn_) return std::this_thread::yield();
+        now_ns_ += device_turn_() ? 1'000 : 100'000;
+    }
+
+    // DmaMemory
+    guest::Result<guest::DmaSpan> allocate(std::size_t size) override {
+        const std::uint64_t physical = ram_.allocate(size);
+        if (physical == 0) return guest::fail("cannot allocate", "the test's memory is used up");
+        return guest::DmaSpan{ram_.at(physical), physical, size};
+    }
+    void release(const guest::DmaSpan& span) override { ram_.release(span.physical, span.size); }
+
+    // InterruptSupply
+    guest::Result<guest::MsiInterrupt> allocate_msi() override {
+        if (!has_msi) return guest::fail("cannot allocate a vector", "the test says so");
+        return guest::MsiInterrupt{&interrupt_, {msi_address, 0x41}};
+    }
+    guest::Result<guest::Interrupt*> legacy_irq(unsigned) override {
+        return guest::fail("no legacy interrupts", "the device has none");
+    }
+    std::uint64_t interrupts() const { return interrupt_.count(); }
+
+    // RegisterSpace
+    guest::Result<std::unique_ptr<guest::Registers>> map_memory(std::uint64_t physical,
+                                                                std::uint64_t size) override {
+        EXPECT_GE(physical, bar_address);
+        EXPECT_LE(physical + size, bar_address + block::bar::size);
+        return std::make_unique<View>(*this, physical - bar_address, size);
+    }
+    guest::Result<std::unique_ptr<guest::Registers>> map_ports(std::uint16_t, std::uint16_t) override {
+        return guest::fail("no ports", "the device has none");
+    }
+
+  private:
+    class Line final : public vmm::InterruptLine {
+      public:
+        explicit Line(GuestSide& guest) : guest_(guest) {}
+        void raise() override { guest_.raise(); }
+
+      private:
+        GuestSide& guest_;
+    };
+
+    class Msi final : public guest::Interrupt {
+      public:
+        explicit Msi(GuestSide& side) : side_(side) {}
+        std::uint64_t count() const override {
+            const std::lock_guard lock(mutex_);
+            return count_;
+        }
+        bool wait(std::uint64_t seen, std::uint64_t deadline_ns) override {
+            return side_.device_turn_ ? wait_virtual(seen, deadline_ns) : wait_real(seen, deadline_ns);
+        }
+        void raise() {
+            {
+                const std::lock_guard lock(mutex_);
+                ++count_;
+            }
+            raised_.notify_all();
+        }
+
+      private:
+        bool wait_virtual(std::uint64_t seen, std::uint64_t deadline_ns) {
+            while (count() == seen && side_.now_ns_ < deadline_ns) side_.relax();
+            return count() != seen;
+        }
+        bool wait_real(std::uint64_t seen, std::uint64_t deadline_ns) {
+            const std::chrono::steady_clock::time_point deadline{std::chrono::nanoseconds(deadline_ns)};
+            std::unique_lock lock(mutex_);
+            return raised_.wait_until(lock, deadline, [&] { return count_ != seen; });
+        }
+
+        GuestSide& side_;
+        mutable std::mutex mutex_;
+        std::condition_variable raised_;
+        std::uint64_t count_ = 0;
+    };
+
+    /// BAR 0: the device's pages, and the MSI-X table as a PCI wrapper would answer it.
+    class View final : public guest::Registers {
+      public:
+        View(GuestSide& side, std::uint64_t base, std::uint64_t size)
+            : side_(side), base_(base), size_(size) {}
+        std::uint64_t size() const override { return size_; }
+        std::uint8_t read8(std::uint64_t offset) override { return get<std::uint8_t>(offset); }
+        std::uint16_t read16(std::uint64_t offset) override { return get<std::uint16_t>(offset); }
+        std::uint32_t read32(std::uint64_t offset) override { return get<std::uint32_t>(offset); }
+        std::uint64_t read64(std::uint64_t offset) override { return get<std::uint64_t>(offset); }
+        void write8(std::uint64_t offset, std::uint8_t value) override { put(offset, value); }
+        void write16(std::uint64_t offset, std::uint16_t value) override { put(offset, value); }
+        void write32(std::uint64_t offset, std::uint32_t value) override { put(offset, value); }
+        void write64(std::uint64_t offset, std::uint64_t value) override { put(offset, value); }
+        void read16_repeated(std::uint64_t, std::span<std::byte>) override { ADD_FAILURE() << "no FIFO"; }
+        void write16_repeated(std::uint64_t, std::span<const std::byte>) override {
+            ADD_FAILURE() << "no FIFO";
+        }
+
+      private:
+        template <typename T>
+        T get(std::uint64_t offset) {
+            T value = 0;
+            EXPECT_LE(offset + sizeof(T), size_);
+            const std::uint64_t at = base_ + offset;
+            if (at < block::bar::msix_table) {
+                side_.registers_.read(at, std::as_writable_bytes(std::span(&value, 1)));
+            } else if constexpr (sizeof(T) == 4) {
+                value = side_.msix_word(at);
+            }
+            return value;
+        }
+        template <typename T>
+        void put(std::uint64_t offset, T value) {
+            EXPECT_LE(offset + sizeof(T), size_);
+            const std::uint64_t at = base_ + offset;
+            if (at < block::bar::msix_table) {
+                side_.registers_.write(at, std::as_bytes(std::span(&value, 1)));
+            } else if constexpr (sizeof(T) == 4) {
+                side_.set_msix_word(at, value);
+            }
+        }
+        GuestSide& side_;
+        std::uint64_t base_;
+        std::uint64_t size_;
+    };
+
+    std::uint32_t msix_word(std::uint64_t offset) {
+        const std::lock_guard lock(msix_mutex_);
+        return msix_.at((offset - block::bar::msix_table) / 4);
+    }
+    void set_msix_word(std::uint64_t offset, std::uint32_t value) {
+        const std::lock_guard lock(msix_mutex_);
+        msix_.at((offset - block::bar::msix_table) / 4) = value;
+    }
+
+    void raise() {
+        const std::lock_guard lock(msix_mutex_);
+        const bool enabled = (pci.at(pci_address).get16(msix_capability + 2) & 0x8000) != 0;
+        if (!enabled || (msix_[3] & 1) != 0 || lose_interrupts) return;
+        EXPECT_EQ(msix_[0], msi_address);
+        EXPECT_EQ(msix_[1], 0u);
+        EXPECT_EQ(msix_[2], 0x41u);
+        interrupt_.raise();
+    }
+
+    GuestRam& ram_;
+    vmm::IoHandler& registers_;
+    std::function<bool()> device_turn_;
+    std::uint64_t now_ns_ = 1'000'000;
+    std::mutex msix_mutex_;
+    std::array<std::uint32_t, 4> msix_{0, 0, 0, 1};
+    Msi interrupt_{*this};
+    Line line_;
+};
+
+}  // namespace exo::test
