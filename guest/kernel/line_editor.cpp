@@ -189,8 +189,11 @@ void LineEditor::erase_word_before() {
 void LineEditor::move_to(std::size_t position) {
     position = std::min(position, size_);
     if (position == cursor_) return;
+    const bool visible = position >= scroll_ && position - scroll_ <= window();
+    if (visible && position < cursor_) format(out_, "\x1b[{}D", cursor_ - position);
+    if (visible && position > cursor_) format(out_, "\x1b[{}C", position - cursor_);
     cursor_ = position;
-    redraw();
+    if (!visible) redraw();
 }
 
 void LineEditor::browse(bool older) {
@@ -230,7 +233,8 @@ void LineEditor::complete() {
 
 void LineEditor::redraw() {
     if (cursor_ < scroll_) scroll_ = cursor_;
-    if (cursor_ - scroll_ > window()) scroll_ = cursor_ - window();
+    // By half a window at once, so that what is typed next need not draw the line anew.
+    if (cursor_ - scroll_ > window()) scroll_ = cursor_ - window() / 2;
     const std::string_view shown = line().substr(scroll_, window());
     format(out_, "\r{}{}\x1b[K", prompt_, shown);
     const std::size_t left = shown.size() - (cursor_ - scroll_);
