@@ -330,10 +330,18 @@ TEST_F(AcpiToolTest, DsdtEvaluatesToTheLayout) {
     for (const unsigned port : {layout::serial_port, layout::system_control_port, layout::debug_port,
                                 layout::exit_port, layout::cpu_hotplug_port, layout::power_management_port})
         EXPECT_THAT(output, HasSubstr(fmt::format("Address Minimum : {:04X}\n", port)));
-    for (unsigned pin = 0; pin < 4; ++pin)
-        EXPECT_THAT(output, HasSubstr(fmt::format("Source Index : {:08X}\n", layout::pci_irq_base + pin)));
-    EXPECT_THAT(output, HasSubstr("[7F] PCI IRQ Routing Table Package\n                    Address : "
-                                  "00000000001FFFFF\n                        Pin : 00000003\n"));
+    const auto expect_route = [&output](unsigned device, unsigned pin, unsigned input) {
+        const unsigned index = 4 * device + pin;
+        EXPECT_THAT(output,
+                    testing::ContainsRegex(fmt::format("\\[{:02X}\\] PCI IRQ Routing Table Package\n"
+                                                       " *Address : 00000000{:04X}FFFF\n *Pin : {:08X}\n"
+                                                       " *Source : .*\n *Source Index : {:08X}\n",
+                                                       index, device, pin, input)));
+    };
+    expect_route(0, 0, layout::pci_irq_base);
+    expect_route(0, 3, layout::pci_irq_base + 3);
+    expect_route(1, 0, layout::pci_irq_base + 1);
+    expect_route(31, 3, layout::pci_irq_base + 2);
 }
 
 TEST_F(AcpiToolTest, WithoutA64BitWindowThereIsNone) {

@@ -182,6 +182,12 @@ TEST_F(FwCfgTest, HighHalfOfTheAddressIsUsedOnce) {
     write_value(device.dma_ports(), 4, 4, std::byteswap(0x1000u));
     EXPECT_EQ(*high.memory().read<std::uint32_t>(GuestAddress{0x1'0000'1000}), 0u);
     EXPECT_EQ(*high.memory().read<std::uint32_t>(GuestAddress{0x1'0000'2000}), 0x554d'4551u);
+
+    high.memory().write(GuestAddress{0x1'0000'1000}, std::byteswap(op_select | op_read));
+    write_value(device.dma_ports(), 4, 4, std::byteswap(0x1000u));
+    EXPECT_EQ(*high.memory().read<std::uint32_t>(GuestAddress{0x1'0000'1000}),
+              std::byteswap(op_select | op_read))
+        << "this one was for address 0x1000";
 }
 
 /// What QemuFwCfgFindFile does: count, then entry by entry.

@@ -100,7 +100,9 @@ TEST(IoBus, RangeThatWouldWrapIsNowhere) {
     IoBus bus;
     RecordedHandler handler;
     const auto range = bus.add("top", 0x100, handler);
+    bus.place(range, 0x1000);
     bus.place(range, UINT64_MAX - 0x10);
+    EXPECT_EQ(read_value(bus, 0x1000, 4), 0xffff'ffffu);
     EXPECT_EQ(read_value(bus, UINT64_MAX - 0x10, 4), 0xffff'ffffu);
     EXPECT_EQ(read_value(bus, 0, 4), 0xffff'ffffu);
     EXPECT_EQ(read_value(bus, UINT64_MAX - 2, 8), UINT64_MAX);
@@ -171,6 +173,16 @@ TEST(IoBus, FirstRangeHidesNoRangeBeforeIt) {
     read_value(bus, 0x3f8, 1);
     EXPECT_EQ(serial.accesses.size(), 1u);
     EXPECT_TRUE(timer.accesses.empty());
+}
+
+TEST(IoBus, FirstRangeHiddenInPartKeepsItsOffsets) {
+    IoBus bus;
+    RecordedHandler serial;
+    RecordedHandler timer;
+    bus.add_at("serial", {0x3f8, 8}, serial);
+    bus.put_first(bus.add_at("timer", {0x3fe, 4}, timer));
+    EXPECT_EQ(read_value(bus, 0x3ff, 1), 7u);
+    EXPECT_EQ(read_value(bus, 0x400, 1), 2u);
 }
 
 /// Moves itself while it is being written, as a PCI configuration write does.
