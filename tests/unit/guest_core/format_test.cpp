@@ -65,7 +65,8 @@ TEST(Format, PrintsBytesInTheUnitThatFits) {
 }
 
 TEST(Format, PrintsFrequenciesInTheUnitThatFits) {
-    EXPECT_EQ(formatted("{} {} {}", Hertz{2'096'000'000}, Hertz{50'000'000}, Hertz{440}), "2.09 GHz 50 MHz 440 Hz");
+    EXPECT_EQ(formatted("{} {} {}", Hertz{2'096'000'000}, Hertz{50'000'000}, Hertz{440}),
+              "2.09 GHz 50 MHz 440 Hz");
 }
 
 TEST(Format, PrintsTimesInTheUnitThatFits) {
