@@ -48,7 +48,7 @@ Console::Outcome Console::serve(Serial& serial, int ended_fd) {
         if (polled[readable].revents != 0) read_input();
         if (quit_) return Outcome::quit;
         hand_over_input(serial);
-        if (polled[machine_ended].revents != 0) return drain();
+        if (polled[machine_ended].revents != 0) return Outcome::ended;
     }
 }
 

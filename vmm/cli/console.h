@@ -19,7 +19,7 @@ namespace exo::vmm {
 class Console {
   public:
     enum class Outcome : std::uint8_t {
-        ended,     ///< the machine ended, and all its output is written
+        ended,     ///< the machine ended
         quit,      ///< the user's escape
         signal,    ///< a signal; `Signals` tells which
         no_output  ///< nobody reads standard output any more
@@ -37,6 +37,8 @@ class Console {
     /// Serves the machine whose port this is until `ended_fd` is readable, or there is another reason to
     /// stop. The main thread's work; the caller ends the machine.
     Outcome serve(Serial& serial, int ended_fd);
+    /// Writes all output that is left, when no vCPU runs any more.
+    Outcome drain();
 
   private:
     bool wants_input() const;
@@ -44,7 +46,6 @@ class Console {
     void hand_over_input(Serial& serial);
     bool write_output(Serial& serial);
     bool write_chunk();
-    Outcome drain();
 
     const EventFd& wake_;
     Signals& signals_;

@@ -80,9 +80,10 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     if (!machine) return std::unexpected(machine.error());
     console_.attach((*machine)->serial());
     if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
-    const Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
+    Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
     (*machine)->stop();
     const MachineEnd end = (*machine)->wait();
+    if (outcome == Console::Outcome::ended) outcome = console_.drain();
     metrics.status = status_of(outcome, end, metrics);
     if (const auto traced = (*machine)->finish_trace(); !traced) warn(traced.error());
     if (!options_.metrics.empty()) {
