@@ -61,9 +61,9 @@ struct CpuSlabStatistics {
     }
 };
 
-/// Allocations of whole pages.
+/// Allocations of whole pages; what thread caches keep of them is not counted.
 struct LargeStatistics {
-    std::uint64_t allocations = 0;  ///< since the start
+    std::uint64_t allocations = 0;  ///< by the buddy, since the start
     std::uint64_t live = 0;
     std::uint64_t pages = 0;  ///< held now
 };

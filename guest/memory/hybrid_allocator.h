@@ -70,13 +70,13 @@ class HybridAllocator {
     [[gnu::always_inline]] void deallocate(Cache& cache, void* pointer, std::size_t size) {
         if (pointer == nullptr) return;
         if (size > largest_small_size) [[unlikely]]
-            return deallocate_large(pointer);
+            return deallocate_large(cache, pointer);
         cache.deallocate(pointer, size_class_of(size));
     }
     void deallocate(Cache& cache, void* pointer, std::size_t size, std::size_t alignment) {
         if (pointer == nullptr) return;
         const SizeClass size_class = aligned_size_class_of(size, alignment);
-        if (size_class == no_size_class) return deallocate_large(pointer);
+        if (size_class == no_size_class) return deallocate_large(cache, pointer);
         cache.deallocate(pointer, size_class);
     }
     /// For who does not know the size.
@@ -84,7 +84,7 @@ class HybridAllocator {
         if (pointer == nullptr) return;
         const PageInfo& info = map()[map().index_of(pointer)];
         if (info.kind != PageKind::slab) [[unlikely]]
-            return deallocate_large(pointer);
+            return deallocate_large(cache, pointer);
         cache.deallocate(pointer, info.level);
     }
     /// Bytes that may be used at the start of an allocation.
@@ -109,6 +109,7 @@ class HybridAllocator {
         HeapStatistics result;
         result.buddy = pages_.statistics();
         result.large = pages_.large_statistics();
+        subtract_kept_runs(result.large);
         for (SizeClass c = 0; c < size_class_count; ++c) {
             result.cpu_slabs += slab_statistics(c);
             const ThreadCacheStatistics of_class = cache_statistics(c);
@@ -138,6 +139,7 @@ class HybridAllocator {
         relieve(1);
         return slab().refill(size_class, want);
     }
+    void give_run(void* run) { pages_.give_large(map().index_of(run)); }
     void give(SizeClass size_class, Chain chain) { slab().give(size_class, chain); }
     void tune(SizeClass size_class) { slab().tune(size_class); }
     std::uint32_t pressure() const { return Atomics::load_relaxed(pressure_); }
@@ -157,6 +159,14 @@ class HybridAllocator {
   private:
     using Atomics = typename Platform::Atomics;
 
+    void subtract_kept_runs(LargeStatistics& large) {
+        const Locked guard(caches_lock_);
+        for (const Cache* cache = caches_; cache != nullptr; cache = cache->next) {
+            large.live -= cache->held_runs();
+            large.pages -= cache->held_pages();
+        }
+    }
+
     Slab& slab() { return slabs_[Platform::current_cpu()]; }
 
     /// The buddy could not give `pages`.
@@ -171,6 +181,8 @@ class HybridAllocator {
         const unsigned order = alignment <= heap_page_size
                                    ? 0
                                    : static_cast<unsigned>(std::countr_zero(alignment / heap_page_size));
+        if (count <= Cache::longest_run && order == 0)
+            if (void* const kept = cache.take_run(count)) return kept;
         PageIndex page = pages_.take_large(count, order);
         if (page == no_page) {
             cache.flush();
@@ -180,7 +192,12 @@ class HybridAllocator {
         return page == no_page ? nullptr : map().address_of(page);
     }
 
-    [[gnu::noinline]] void deallocate_large(void* pointer) { pages_.give_large(map().index_of(pointer)); }
+    [[gnu::noinline]] void deallocate_large(Cache& cache, void* pointer) {
+        const PageIndex page = map().index_of(pointer);
+        const PageIndex count = map()[page].run_pages;
+        if (count <= Cache::longest_run && cache.keep_run(pointer, count)) return;
+        pages_.give_large(page);
+    }
 
     PageSupply<Lock> pages_;
     std::span<Inbox> inboxes_;

@@ -7,7 +7,10 @@ namespace exo::guest {
 /// Counted by one thread without any cost over a plain number, read by all.
 class OwnCounter {
   public:
-    void add_one() { __atomic_store_n(&value_, value_ + 1, __ATOMIC_RELAXED); }
+    void add_one() { add(1); }
+    void add(std::int64_t difference) {
+        __atomic_store_n(&value_, value_ + static_cast<std::uint64_t>(difference), __ATOMIC_RELAXED);
+    }
     /// For the thread that counts.
     std::uint64_t own() const { return value_; }
     /// For any thread.

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "guest/memory/free_object.h"
 #include "guest/memory/heap_statistics.h"
@@ -19,12 +20,15 @@ namespace exo::guest {
 /// Chains start short and grow with every miss, to 32 objects, while their bytes together stay under the cap.
 ///
 /// `Source` is the level below: `Chain refill(SizeClass, want)`, `void give(SizeClass, Chain)`,
-/// `void tune(SizeClass)`, `std::uint32_t pressure()` (a number that changes when memory runs short), and
-/// `attach` and `detach` of caches, for its statistics.
+/// `void give_run(void*)`, `void tune(SizeClass)`, `std::uint32_t pressure()` (a number that changes when
+/// memory runs short), and `attach` and `detach` of caches, for its statistics.
 template <class Source>
 class ThreadCache {
   public:
     static constexpr std::uint32_t longest_chain = 32;  ///< so a bin holds at most 64 objects
+    /// Runs of a few pages are kept too, so many pages in all.
+    static constexpr std::size_t longest_run = 8;
+    static constexpr std::size_t most_pages = 16;
     static constexpr std::size_t default_byte_cap = std::size_t{256} << 10;
     /// Visits to the level below between two tunings.
     static constexpr std::uint32_t tuning_period = 256;
@@ -66,9 +70,30 @@ class ThreadCache {
             set_aside(size_class);
     }
 
+    /// A run of so many pages (1 … longest_run) that was freed here, or nullptr.
+    void* take_run(std::size_t pages) {
+        RunBin& bin = runs_[pages - 1];
+        FreeObject* const run = bin.first;
+        if (run == nullptr) return nullptr;
+        bin.first = run->next;
+        count_runs(-1, -static_cast<std::int64_t>(pages));
+        runs_used_ = true;
+        return run;
+    }
+    /// Keeps a run for the next that asks; false when there are enough.
+    bool keep_run(void* memory, std::size_t pages) {
+        if (held_pages_.own() + pages > most_pages) return false;
+        RunBin& bin = runs_[pages - 1];
+        bin.first = new (memory) FreeObject{bin.first};
+        count_runs(1, static_cast<std::int64_t>(pages));
+        runs_used_ = true;
+        return true;
+    }
+
     /// Gives everything back.
     void flush() {
         for (SizeClass c = 0; c < size_class_count; ++c) flush_bin(c);
+        flush_runs();
     }
 
     /// Gives idle bins back, and lengthens or shortens chains by what the bins' hit rates have been since the
@@ -77,6 +102,8 @@ class ThreadCache {
         tunings_.add_one();
         visits_ = 0;
         for (SizeClass c = 0; c < size_class_count; ++c) tune_bin(c);
+        if (!runs_used_) flush_runs();
+        runs_used_ = false;
     }
 
     /// May be asked from any thread, and is then a moment old.
@@ -93,6 +120,8 @@ class ThreadCache {
         for (SizeClass c = 0; c < size_class_count; ++c) sum += statistics(c);
         return sum;
     }
+    std::uint64_t held_runs() const { return held_runs_.read(); }
+    std::uint64_t held_pages() const { return held_pages_.read(); }
     /// Of the owner only: objects of this class that are here now.
     std::uint32_t held(SizeClass size_class) const {
         return in_use(bins_[size_class]) + bins_[size_class].spare.count;
@@ -122,6 +151,10 @@ class ThreadCache {
         OwnCounter overflows;
         std::uint64_t tuned_allocations = 0;  ///< counters when it was last tuned
         std::uint64_t tuned_misses = 0;
+    };
+
+    struct RunBin {
+        FreeObject* first = nullptr;
     };
 
     static constexpr std::uint64_t good_hit_rate = 9'680;  ///< hundredths of a percent
@@ -208,6 +241,16 @@ class ThreadCache {
         set_in_use(bin, 0);
     }
 
+    void count_runs(std::int64_t runs, std::int64_t pages) {
+        held_runs_.add(runs);
+        held_pages_.add(pages);
+    }
+
+    void flush_runs() {
+        for (std::size_t pages = 1; pages <= longest_run; ++pages)
+            while (void* const run = take_run(pages)) source_.give_run(run);
+    }
+
     void tune_bin(SizeClass size_class) {
         const Bin& bin = bins_[size_class];
         ColdPart& cold = colds_[size_class];
@@ -255,6 +298,10 @@ class ThreadCache {
     std::uint32_t pressure_;
     std::uint32_t visits_ = 0;
     OwnCounter tunings_;
+    std::array<RunBin, longest_run> runs_;
+    OwnCounter held_runs_;
+    OwnCounter held_pages_;
+    bool runs_used_ = false;  ///< since the last tuning
     std::array<ColdPart, size_class_count> colds_;
 };
 

@@ -28,12 +28,14 @@ class CountingSource {
         EXPECT_EQ(count, chain.count);
         outside -= count;
     }
+    void give_run(void* run) { runs.push_back(run); }
     void tune(SizeClass) {}
     std::uint32_t pressure() const { return pressure_count; }
     void attach(ThreadCache<CountingSource>&) {}
     void detach(ThreadCache<CountingSource>&) {}
 
     std::uint32_t refills = 0;
+    std::vector<void*> runs;   ///< given back
     std::int64_t outside = 0;  ///< objects that the cache or its user holds
     std::uint32_t pressure_count = 0;
     bool exhausted = false;
@@ -183,6 +185,23 @@ TEST_F(ThreadCacheTest, ExhaustionIsNullAndEmptiesTheCache) {
     void* const object = cache_.allocate(9);
     EXPECT_NE(object, nullptr);
     cache_.deallocate(object, 9);
+}
+
+TEST_F(ThreadCacheTest, KeepsAFewRunsOfPages) {
+    constexpr std::size_t page = 4'096;
+    std::vector<std::byte> memory(24 * page);
+    EXPECT_EQ(cache_.take_run(2), nullptr);
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_TRUE(cache_.keep_run(&memory[2 * i * page], 2));
+    EXPECT_FALSE(cache_.keep_run(&memory[16 * page], 1));
+    EXPECT_EQ(cache_.held_pages(), Cache::most_pages);
+    EXPECT_EQ(cache_.take_run(1), nullptr);
+    EXPECT_EQ(cache_.take_run(2), &memory[14 * page]);
+    EXPECT_EQ(cache_.held_runs(), 7U);
+    cache_.tune();
+    EXPECT_TRUE(source_.runs.empty());
+    cache_.tune();
+    EXPECT_EQ(source_.runs.size(), 7U);
+    EXPECT_EQ(cache_.held_pages(), 0U);
 }
 
 TEST(ThreadCache, GivesEverythingBackWhenItsThreadEnds) {
