@@ -325,11 +325,14 @@ TEST_F(AcpiToolTest, DsdtEvaluatesToTheLayout) {
         EXPECT_THAT(output, HasSubstr(fmt::format("Address Length : {:0{}X}\n", range.size, digits)));
     };
     expect_range(layout::pci_io_window, 4);
+    expect_range({layout::power_management_port, PowerManagementRegisters::size}, 4);
     expect_range(layout::pci_memory32_window, 8);
     expect_range(windows_.memory64, 16);
     for (const unsigned port : {layout::serial_port, layout::system_control_port, layout::debug_port,
                                 layout::exit_port, layout::cpu_hotplug_port, layout::power_management_port})
         EXPECT_THAT(output, HasSubstr(fmt::format("Address Minimum : {:04X}\n", port)));
+    EXPECT_THAT(output, HasSubstr(fmt::format("Address : {:08X}\n", layout::kvm_reserved.start)));
+    EXPECT_THAT(output, HasSubstr(fmt::format("Address Length : {:08X}\n", layout::kvm_reserved.size)));
     const auto expect_route = [&output](unsigned device, unsigned pin, unsigned input) {
         const unsigned index = 4 * device + pin;
         EXPECT_THAT(output,

@@ -22,6 +22,9 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "EXOOS ", "EXOVMM  ", 1)
             {
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
                 IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
+                // The power management ports of 00:01.3, which lie outside the window for BARs.
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0, 0xB000, 0xB03F, 0, 0x0040)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0, 0xC000, 0xFFFF, 0, 0x4000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
@@ -116,8 +119,8 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "EXOOS ", "EXOVMM  ", 1)
                     })
                 }
 
-                // Ports that belong to the machine and to no driver: system control, debug log, exit and boot
-                // phase, CPU hot-plug, power management.
+                // What belongs to the machine and to no driver: system control, debug log, exit and boot phase,
+                // CPU hot-plug, power management, and the pages that KVM keeps on Intel hosts.
                 Device (SYSR)
                 {
                     Name (_HID, EisaId ("PNP0C02"))
@@ -128,6 +131,7 @@ DefinitionBlock ("dsdt.aml", "DSDT", 2, "EXOOS ", "EXOVMM  ", 1)
                         IO (Decode16, 0x0600, 0x0600, 1, 3)
                         IO (Decode16, 0xAF00, 0xAF00, 1, 12)
                         IO (Decode16, 0xB000, 0xB000, 1, 64)
+                        Memory32Fixed (ReadWrite, 0xFEFFC000, 0x4000)
                     })
                 }
             }
