@@ -21,7 +21,7 @@ constexpr std::string_view details =
     "  divide    divide by zero\n"
     "  invalid   execute an invalid instruction\n"
     "  pointer   read from an address that is not canonical\n"
-    "  heap      free the same memory twice\n"
+    "  heap      free the same memory twice, which a debug build notices\n"
     "  panic     panic, as the kernel does where it cannot go on\n"
     "  nested    panic while a panic is being reported\n";
 constexpr Command command{"crash", "way", "make the kernel fail, to see how it reports that", run, details};
