@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder import build
-from paths import BUILD
+from paths import BUILD, ROOT
 from report import Failure, Phase
 from verdict import Verdict
 
@@ -88,8 +88,9 @@ def _sort(program: Program, name: str, test: dict) -> None:
 def _judge(preset: str, program: Program, verdict: Verdict, log: Path) -> None:
     counted = len(program.passed) + len(program.failed)
     title = f"{preset}: {program.name}" + (f", {counted} tests" if counted else "")
-    for name in program.skipped:
-        verdict.skip(f"{preset}: {program.name}: {name}", "the test says so (see its log)")
+    if program.skipped:
+        reason = f"{len(program.skipped)} tests that say why in {log.relative_to(ROOT)}"
+        verdict.skip(f"{preset}: {program.name}", reason, len(program.skipped))
     if program.failed:
         verdict.explain(title, program.seconds, f"failed: {', '.join(program.failed)}", log)
     elif not program.ended_well:  # it crashed, ran out of time, or is no GoogleTest

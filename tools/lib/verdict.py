@@ -39,8 +39,8 @@ class Verdict:
         self._failed += failed
         self._save()
 
-    def skip(self, name: str, reason: str) -> None:
-        self._skipped.append(name)
+    def skip(self, name: str, reason: str, count: int = 1) -> None:
+        self._skipped += [name] * count
         print(f"skip {name}: {reason}", flush=True)
         self._save()
 

@@ -1,0 +1,57 @@
+"""`vmm run` where it differs from other platforms: firmware builds, sizes, restarts, signals; and the unit tests that need /dev/kvm."""
+
+import re
+from pathlib import Path
+
+from harness import Context, case
+from paths import BUILD, GUEST, VMM
+
+NEEDS = ("kvm", "vmm", "guest")
+RUN = [str(VMM), "run", "--kernel", str(GUEST)]
+PROMPT = r"exo> "
+UNIT_TESTS = BUILD / "release" / "tests" / "unit"
+
+
+@case("vmm: unit tests that need /dev/kvm", needs=("kvm", "vmm"), limit=240)
+def unit_tests(test: Context) -> None:
+    for area in ("kvm", "machine_on_kvm"):
+        done = test.run([str(UNIT_TESTS / area / f"{area}_test")])
+        assert done.status == 0, f"{area}_test: status {done.status}"
+        skipped = [name for name in re.findall(r"\[  SKIPPED \] (\w+\.\w+) ", done.text) if "Paravirtual" not in name]
+        assert not skipped, f"skipped although /dev/kvm is there: {', '.join(skipped)}"
+
+
+@case("vmm: OVMF's 2 MiB build, and code and variables in one file", needs=NEEDS, limit=300)
+def firmware_builds(test: Context) -> None:
+    builds = [path for path in ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/ovmf/OVMF.fd") if Path(path).exists()]
+    assert builds, "this machine has neither build"
+    for build in builds:
+        done = test.run([*RUN, "--firmware", build, "--", "exit", "5"])
+        assert done.status == 5, f"{build}: status {done.status}"
+
+
+@case("vmm: the least memory and many vCPUs", needs=NEEDS, limit=240)
+def sizes(test: Context) -> None:
+    done = test.run([*RUN, "--memory", "64M", "--cpus", "8", "--", "mem"])
+    assert done.status == 0, f"status {done.status}"
+    assert re.search(r"^total +6[0-4](\.\d+)? MiB", done.text, re.MULTILINE), "the guest does not see its 64 MiB"
+
+
+@case("vmm: the guest's reboot starts it afresh", needs=NEEDS, limit=300)
+def reboot(test: Context) -> None:
+    with test.type_at(RUN) as keyboard:
+        before = keyboard.flags()
+        keyboard.expect(PROMPT)
+        keyboard.type("reboot\r")
+        keyboard.expect("vmm: the guest restarts")
+        keyboard.expect(PROMPT)
+        keyboard.type("exit 3\r")
+        assert keyboard.wait() == 3
+        assert keyboard.flags() == before, "the terminal was not left as it was"
+
+
+@case("vmm: a signal ends it, whatever the guest does", needs=NEEDS, limit=120)
+def signals(test: Context) -> None:
+    for name, number in (("TERM", 15), ("INT", 2), ("HUP", 1)):
+        done = test.run(["timeout", "--preserve-status", "-s", name, "3", *RUN, "--cpus", "2"])
+        assert done.status == 128 + number, f"SIG{name}: status {done.status}"
