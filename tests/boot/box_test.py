@@ -14,7 +14,7 @@ from paths import BUILD, ROOT
 BOX = str(ROOT / "tools" / "kvm-box")
 
 
-@case("box: real /dev/kvm, exit status, three streams", needs=("box",), limit=120)
+@case("box: real /dev/kvm, exit status, three streams", needs=("box",), limit=300)
 def streams(test):
     data = random.Random(1).randbytes(10 << 20)
     script = """
@@ -33,7 +33,7 @@ def streams(test):
     assert done.errors.endswith(b"on standard error\n"), done.errors[-200:]
 
 
-@case("box: disks are block devices, written through; results reach the host", needs=("box",), limit=120)
+@case("box: disks are block devices, written through; results reach the host", needs=("box",), limit=300)
 def disks(test):
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         folder = Path(scratch)
@@ -56,7 +56,7 @@ def disks(test):
         assert locked.read_bytes() == b"y" * 512
 
 
-@case("box: at a terminal", needs=("box",), limit=120)
+@case("box: at a terminal", needs=("box",), limit=300)
 def terminal(test):
     script = """
         trap 'echo interrupted' INT
@@ -79,7 +79,7 @@ def terminal(test):
         assert keyboard.flags() == before, "the terminal was not left as it was"
 
 
-@case("box: SIGTERM ends the machine and restores the terminal", needs=("box",), limit=60)
+@case("box: SIGTERM ends the machine and restores the terminal", needs=("box",), limit=300)
 def terminate(test):
     with test.type_at([BOX, "sh", "-c", "echo up; sleep 1000"]) as keyboard:
         before = keyboard.flags()
@@ -95,14 +95,14 @@ def terminate(test):
             assert not Path(f"/proc/{int(machine)}").exists(), "the machine outlived its tool"
 
 
-@case("box: time limit, missing command, command killed", needs=("box",), limit=90)
+@case("box: time limit, missing command, command killed", needs=("box",), limit=300)
 def endings(test):
     assert test.run([BOX, "sleep", "1000"], env={"EXO_BOX_TIMEOUT": "2"}).status == 137
     assert test.run([BOX, "no-such-command"]).status == 127
     assert test.run([BOX, "sh", "-c", "kill -9 $$"]).status == 128 + 9
 
 
-@case("box: says so when its parts cannot be fetched", needs=("box",), limit=60)
+@case("box: says so when its parts cannot be fetched", needs=("box",), limit=300)
 def unreachable(test):
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         nowhere = {"EXO_CACHE": scratch, "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}

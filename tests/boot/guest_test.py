@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness import LOGS, Context, case
 from paths import GUEST, ROOT, VMM
-from test_disks import NOISE_SECTORS, ext4, noise
+from test_disks import IN_BOX, all_disks, ext4, noise
 
 ANSI = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")
 PROMPT = r"exo> "
@@ -30,10 +30,10 @@ class Platform:
 
 
 PLATFORMS = [
-    Platform("vmm", ("kvm", "vmm", "guest"), [str(VMM), "run", "--kernel", str(GUEST), "--metrics", str(METRICS)], 240),
-    Platform("qemu pc", ("qemu", "guest"), [str(ROOT / "tools" / "qemu"), "--machine", "pc"], 120),
-    Platform("qemu q35", ("qemu", "guest"), [str(ROOT / "tools" / "qemu"), "--machine", "q35"], 120),
-    Platform("bochs", ("bochs", "guest"), [str(ROOT / "tools" / "bochs")], 240, most_disks=3),
+    Platform(IN_BOX, ("kvm", "vmm", "guest"), [str(VMM), "run", "--kernel", str(GUEST), "--metrics", str(METRICS)], 300),
+    Platform("qemu-pc", ("qemu", "guest"), [str(ROOT / "tools" / "qemu"), "--machine", "pc"], 240),
+    Platform("qemu-q35", ("qemu", "guest"), [str(ROOT / "tools" / "qemu"), "--machine", "q35"], 240),
+    Platform("bochs", ("bochs", "guest"), [str(ROOT / "tools" / "bochs")], 300, most_disks=3),
 ]
 
 
@@ -42,7 +42,7 @@ def on_every_platform(title: str) -> Callable:
 
     def register(function):
         for platform in PLATFORMS:
-            case(f"{platform.name}: {title}", needs=platform.needs, limit=platform.limit)(
+            case(f"{platform.name}: {title}", needs=platform.needs, limit=platform.limit, group=platform.name)(
                 lambda test, platform=platform: function(test, platform)
             )
         return function
@@ -64,7 +64,7 @@ def plain(text: str) -> str:
 
 @on_every_platform("digests of real disks, self-tests")
 def digests(test: Context, platform: Platform) -> None:
-    disks = [ext4(), *map(noise, NOISE_SECTORS)][: platform.most_disks]
+    disks = all_disks(platform.name)[: platform.most_disks]
     expected = [f"{digest(disk)}  disk{number}" for number, disk in enumerate(disks)]
     words = [word for number in range(len(disks)) for word in ("sum", f"disk{number}", ";")]
     done = test.run(platform.launch(disks, *words, "disks", ";", "selftest"))
@@ -78,14 +78,15 @@ def digests(test: Context, platform: Platform) -> None:
 
 @on_every_platform("a command's status is handed through; sum takes the first disk of data")
 def status(test: Context, platform: Platform) -> None:
-    done = test.run(platform.launch([ext4()], "sum", ";", "exit", "42"))
-    assert re.search(rf"^{digest(ext4())}  ", plain(done.text), re.MULTILINE), "the digest is not that of the disk"
+    disk = ext4(platform.name)
+    done = test.run(platform.launch([disk], "sum", ";", "exit", "42"))
+    assert re.search(rf"^{digest(disk)}  ", plain(done.text), re.MULTILINE), "the digest is not that of the disk"
     assert done.status == 42, f"status {done.status}"
 
 
 @on_every_platform("a panic is reported and has its own status")
 def panic(test: Context, platform: Platform) -> None:
-    done = test.run(platform.launch([ext4()], "crash", "null"))
+    done = test.run(platform.launch([ext4(platform.name)], "crash", "null"))
     text = plain(done.text)
     assert done.status == 126, f"status {done.status}"
     assert "exo: panic status 126" in text
@@ -94,18 +95,19 @@ def panic(test: Context, platform: Platform) -> None:
 
 @on_every_platform("the shell at a terminal")
 def shell(test: Context, platform: Platform) -> None:
-    with test.type_at(platform.launch([ext4(), noise(1)])) as keyboard:
+    small = noise(platform.name, 1)
+    with test.type_at(platform.launch([ext4(platform.name), small])) as keyboard:
         before = keyboard.flags()
         keyboard.expect(PROMPT)
         keyboard.type("sum disk1\r")
-        keyboard.expect(digest(noise(1)))
+        keyboard.expect(digest(small))
         keyboard.expect(PROMPT)
         keyboard.type("exit 9\r")
         assert keyboard.wait() == 9
         assert keyboard.flags() == before, "the terminal was not left as it was"
 
 
-@case("vmm: the escape leaves a running guest", needs=("kvm", "vmm", "guest"), limit=120)
+@case("vmm: the escape leaves a running guest", needs=("kvm", "vmm", "guest"), limit=300)
 def escape(test: Context) -> None:
     with test.type_at([str(VMM), "run", "--kernel", str(GUEST)]) as keyboard:
         before = keyboard.flags()
@@ -115,10 +117,10 @@ def escape(test: Context) -> None:
         assert keyboard.flags() == before, "the terminal was not left as it was"
 
 
-@case("vmm: metrics tell the boot's phases", needs=("kvm", "vmm", "guest"), limit=240)
+@case("vmm: metrics tell the boot's phases", needs=("kvm", "vmm", "guest"), limit=300)
 def metrics(test: Context) -> None:
     METRICS.unlink(missing_ok=True)
-    done = test.run([*PLATFORMS[0].launch([noise(1)], "echo", "hello")])
+    done = test.run([*PLATFORMS[0].launch([noise(IN_BOX, 1)], "echo", "hello")])
     assert done.status == 0, f"status {done.status}"
     told = json.loads(METRICS.read_text())
     test.note(json.dumps(told, indent=2))
@@ -129,8 +131,9 @@ def metrics(test: Context) -> None:
 
 @case("tools/run: digest of a disk, in the box by itself", needs=("box", "vmm", "guest"), limit=300)
 def run_sum(test: Context) -> None:
-    done = test.run([str(ROOT / "tools" / "run"), "--disk", str(ext4()), "--", "sum"])
-    assert re.search(rf"^{digest(ext4())}  ", plain(done.text), re.MULTILINE), "the digest is not that of the disk"
+    disk = ext4("run")
+    done = test.run([str(ROOT / "tools" / "run"), "--disk", str(disk), "--", "sum"])
+    assert re.search(rf"^{digest(disk)}  ", plain(done.text), re.MULTILINE), "the digest is not that of the disk"
     assert done.status == 0, f"status {done.status}"
 
 
@@ -145,7 +148,7 @@ def run_shell(test: Context) -> None:
         assert keyboard.wait() == 9
 
 
-@case("vmm: refuses bad input with a sentence", needs=("vmm",), limit=60)
+@case("vmm: refuses bad input with a sentence", needs=("vmm",), limit=120)
 def bad_input(test: Context) -> None:
     folder = LOGS / "bad-input"
     folder.mkdir(exist_ok=True)

@@ -29,17 +29,18 @@ class Case:
     function: Callable[["Context"], None]
     needs: tuple[str, ...]  # what the machine must offer: keys of platforms.CHECKS
     limit: float  # seconds
+    group: str  # cases of one group never run at the same time
 
     @property
     def log(self) -> Path:
         return LOGS / (re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-") + ".log")
 
 
-def case(name: str, *, needs: tuple[str, ...], limit: float):
+def case(name: str, *, needs: tuple[str, ...], limit: float, group: str = ""):
     """Registers a boot test. The function gets a Context; it fails by an AssertionError or by running out of time."""
 
     def register(function):
-        CASES.append(Case(name, function, needs, limit))
+        CASES.append(Case(name, function, needs, limit, group))
         return function
 
     return register
@@ -113,6 +114,7 @@ class Keyboard:
     def __init__(self, context: Context, command: list[str], rows: int, columns: int):
         self._context = context
         self.screen = b""
+        self._matched = 0  # bytes of it that were expected and came
         self._master, slave = pty.openpty()
         self.resize(rows, columns)
         self._slave = slave  # kept open, so that the terminal's state can be read after the command
@@ -138,11 +140,10 @@ class Keyboard:
 
     def expect(self, pattern: str) -> re.Match:
         """Waits for a regular expression in what is on the screen and not matched yet; consumes up to its end."""
-        seen = getattr(self, "_seen", 0)
         while True:
-            found = re.compile(pattern.encode(), re.MULTILINE).search(self.screen, seen)
+            found = re.compile(pattern.encode(), re.MULTILINE).search(self.screen, self._matched)
             if found:
-                self._seen = found.end()
+                self._matched = found.end()
                 return found
             if not self._read():
                 raise AssertionError(f"the command ended and never showed {pattern!r}")
@@ -153,7 +154,7 @@ class Keyboard:
         return self.process.wait(self._context.left())
 
     def flags(self) -> list:
-        """The terminal's modes, to compare before and after; without its window size."""
+        """The terminal's modes, to compare before and after."""
         return termios.tcgetattr(self._slave)
 
     def _read(self) -> bool:

@@ -3,31 +3,37 @@
 import random
 from pathlib import Path
 
-from disks import Disk, make_ext4
+from disks import SECTOR, Disk, make_ext4
 from paths import BUILD
 
 FOLDER = BUILD / "test-disks"
+IN_BOX = "vmm"
 # Sizes in sectors of the images of plain noise: the smallest disk, odd counts, and more than one request's worth.
 NOISE_SECTORS = (1, 3, 2049)
 
 
-def noise(sectors: int) -> Path:
-    target = FOLDER / f"noise-{sectors}.img"
+def noise(owner: str, sectors: int) -> Path:
+    """An image of `owner`'s own: cases of different platforms run at the same time, and an emulator locks what it writes to."""
+    target = FOLDER / owner / f"noise-{sectors}.img"
     if not target.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(random.Random(sectors).randbytes(sectors * 512))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(random.Random(sectors).randbytes(sectors * SECTOR))
     return target
 
 
-def ext4() -> Path:
+def ext4(owner: str) -> Path:
     """Real files on a real file system."""
-    target = FOLDER / "ext4.img"
+    target = FOLDER / owner / "ext4.img"
     if not target.exists():
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         make_ext4(target, "6M")
     return target
 
 
+def all_disks(owner: str) -> list[Path]:
+    return [ext4(owner), *(noise(owner, sectors) for sectors in NOISE_SECTORS)]
+
+
 def disks_for_box() -> list[Disk]:
-    """Every image, as a device of the box: cases in there use them by their paths."""
-    return [Disk(path) for path in (ext4(), *map(noise, NOISE_SECTORS))]
+    """Every image of the cases that run in the box, as its devices: they use them by their paths."""
+    return [Disk(path) for path in all_disks(IN_BOX)]

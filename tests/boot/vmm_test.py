@@ -1,24 +1,14 @@
-"""`vmm run` where it differs from other platforms: firmware builds, sizes, restarts, signals; and the unit tests that need /dev/kvm."""
+"""`vmm run` where it differs from other platforms: firmware builds, sizes, restarts, signals."""
 
 import re
 from pathlib import Path
 
 from harness import Context, case
-from paths import BUILD, GUEST, VMM
+from paths import GUEST, VMM
 
 NEEDS = ("kvm", "vmm", "guest")
 RUN = [str(VMM), "run", "--kernel", str(GUEST)]
 PROMPT = r"exo> "
-UNIT_TESTS = BUILD / "release" / "tests" / "unit"
-
-
-@case("vmm: unit tests that need /dev/kvm", needs=("kvm", "vmm"), limit=240)
-def unit_tests(test: Context) -> None:
-    for area in ("kvm", "machine_on_kvm"):
-        done = test.run([str(UNIT_TESTS / area / f"{area}_test")])
-        assert done.status == 0, f"{area}_test: status {done.status}"
-        skipped = [name for name in re.findall(r"\[  SKIPPED \] (\w+\.\w+) ", done.text) if "Paravirtual" not in name]
-        assert not skipped, f"skipped although /dev/kvm is there: {', '.join(skipped)}"
 
 
 @case("vmm: OVMF's 2 MiB build, and code and variables in one file", needs=NEEDS, limit=300)

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 from pathlib import Path
 
 from paths import ROOT
@@ -21,6 +22,7 @@ class Verdict:
         self._passed: list[str] = []
         self._failed: list[str] = []
         self._skipped: list[str] = []
+        self._one_at_a_time = threading.RLock()
 
     def take(self, name: str, seconds: float, failure: str | None, log: Path | None = None) -> None:
         """One test has ended."""
@@ -29,20 +31,23 @@ class Verdict:
 
     def explain(self, name: str, seconds: float, failure: str | None, log: Path | None = None) -> None:
         """Says how something ended, without counting it."""
-        print(f"{'FAIL' if failure else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
-        if failure:
-            print(f"     {failure}")
-            _show_end(log)
+        with self._one_at_a_time:
+            print(f"{'FAIL' if failure else 'ok  '} {name} ({seconds:.1f} s)", flush=True)
+            if failure:
+                print(f"     {failure}")
+                _show_end(log)
 
     def count(self, passed: list[str], failed: list[str]) -> None:
-        self._passed += passed
-        self._failed += failed
-        self._save()
+        with self._one_at_a_time:
+            self._passed += passed
+            self._failed += failed
+            self._save()
 
     def skip(self, name: str, reason: str, count: int = 1) -> None:
-        self._skipped += [name] * count
-        print(f"skip {name}: {reason}", flush=True)
-        self._save()
+        with self._one_at_a_time:
+            self._skipped += [name] * count
+            print(f"skip {name}: {reason}", flush=True)
+            self._save()
 
     def knows(self, name: str) -> bool:
         return name in self._passed or name in self._failed or name in self._skipped
