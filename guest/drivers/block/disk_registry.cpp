@@ -24,13 +24,7 @@ void set_number(Disk& disk, unsigned number) {
     disk.name_size = static_cast<std::size_t>(end - disk.name_text.data());
 }
 
-/// Never destroyed: the kernel ends without running the destructors of its statics.
-union KernelRegistry {
-    constexpr KernelRegistry() : registry() {}
-    constexpr ~KernelRegistry() {}
-    DiskRegistry registry;
-};
-constinit KernelRegistry kernel_registry;
+constinit DiskRegistry kernel_registry;
 
 bool starts_with(BlockDevice& device, std::span<const std::uint8_t, sector_size> expected,
                  const DriverServices& services) {
@@ -90,7 +84,7 @@ Disk* DiskRegistry::first() {
 }
 
 DiskRegistry& disk_registry() {
-    return kernel_registry.registry;
+    return kernel_registry;
 }
 
 }  // namespace exo::guest
