@@ -153,8 +153,8 @@ void Execution::fail(std::string what) {
     if (!failure_) failure_ = std::move(what);
 }
 
-void Execution::stop(std::string what) {
-    fail(in_final_check_ ? std::move(what) : fmt::format("{}: {}", self().name, what));
+void Execution::stop(const char* what) {
+    fail(in_final_check_ ? what : fmt::format("{}: {}", self().name, what));
     scheduling_point();
 }
 
