@@ -80,8 +80,8 @@ class Execution {
 
     const std::optional<std::string>& failure() const { return failure_; }
     void fail(std::string what);
-    /// Called by the running thread: fails, and does not come back. Its stack is dropped as it stands, so nothing
-    /// on it may own memory then.
+    /// Called by the running thread: fails, and does not come back. Its stack is dropped as it stands, so
+    /// nothing on it may own memory then.
     void stop(const char* what);
     /// Says which threads cannot go on, and why.
     std::string describe_blocked() const;
