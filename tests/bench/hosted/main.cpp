@@ -1,0 +1,37 @@
+// exo_bench: runs the registered cases in this process and writes what they gave as JSON lines and as a
+// table.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <optional>
+
+#include "tests/bench/hosted/report.h"
+#include "tests/bench/hosted/runner.h"
+
+int main(int argc, char** argv) {
+    using namespace exo::bench;
+    CLI::App app("Measures this project's parts beside their best peers, in one process.");
+    Selection selection;
+    std::string json;
+    app.add_option("suite", selection.suites, "suites to run (default: all)");
+    app.add_option("--case", selection.case_filter, "only cases whose name contains this");
+    app.add_option("--rounds", selection.rounds, "how often each variant is run")
+        ->check(CLI::Range(1, 100'000));
+    app.add_option("--json", json, "file for the JSON lines, one a variant");
+    CLI11_PARSE(app, argc, argv);
+
+    TableReporter table;
+    AllReporters reporters;
+    reporters.include(table);
+    std::optional<JsonReporter> lines;
+    if (!json.empty()) reporters.include(lines.emplace(json));
+
+    if (const auto ran = run_cases(selection, reporters); !ran) {
+        fmt::print(stderr, "exo_bench: {}\n", ran.error());
+        return 1;
+    }
+    if (lines && !lines->good()) {
+        fmt::print(stderr, "exo_bench: cannot write {}\n", json);
+        return 1;
+    }
+}

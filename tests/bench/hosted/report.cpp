@@ -1,0 +1,87 @@
+#include "tests/bench/hosted/report.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace exo::bench {
+namespace {
+
+double ticks(MilliTicks value) {
+    return static_cast<double>(value) / 1000;
+}
+
+double ratio_to(const VariantResult& peer, const VariantResult& own) {
+    return static_cast<double>(peer.distribution.median) / static_cast<double>(own.distribution.median);
+}
+
+void print_case(const CaseResult& result) {
+    const VariantResult* best_peer = result.best_peer();
+    const Case& first = *result.variants[0].variant;
+    fmt::print("\n{} {}, {}", first.suite, first.name, first.unit);
+    if (result.round_trip_before != 0) {
+        fmt::print("; bare line round trip {:.0f} before, {:.0f} after{}", ticks(result.round_trip_before),
+                   ticks(result.round_trip_after), result.placement_moved() ? " (WARNING: it moved)" : "");
+    }
+    fmt::print("\n  {:<32}{:>9}{:>9}{:>9}{:>9}{:>9}{:>10}{:>6}  {}\n", "", "min", "q1", "median", "q3", "p99",
+               "max", "n", "best peer's median by this");
+    for (const VariantResult& variant : result.variants) {
+        const Distribution& d = variant.distribution;
+        fmt::print("  {:<32}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>10.1f}{:>6}", variant.variant->variant,
+                   ticks(d.min), ticks(d.q1), ticks(d.median), ticks(d.q3), ticks(d.p99), ticks(d.max), d.n);
+        if (variant.variant->side == Side::own && best_peer != nullptr)
+            fmt::print("  {:.2f} ({})", ratio_to(*best_peer, variant), best_peer->variant->variant);
+        fmt::print("\n");
+    }
+}
+
+nlohmann::ordered_json to_json(const Platform& platform, const CaseResult& group,
+                               const VariantResult& variant) {
+    const Distribution& d = variant.distribution;
+    nlohmann::ordered_json line = {
+        {"suite", variant.variant->suite},
+        {"case", variant.variant->name},
+        {"variant", variant.variant->variant},
+        {"unit", variant.variant->unit},
+        {"n", d.n},
+        {"min", ticks(d.min)},
+        {"q1", ticks(d.q1)},
+        {"median", ticks(d.median)},
+        {"q3", ticks(d.q3)},
+        {"p99", ticks(d.p99)},
+        {"max", ticks(d.max)},
+        {"platform", platform.name},
+    };
+    line["core_per_tsc"] = static_cast<double>(platform.core_cycles_per_1000_ticks) / 1000;
+    line["load_average"] = platform.load_average;
+    if (group.round_trip_before != 0) {
+        line["line_round_trip"] = {ticks(group.round_trip_before), ticks(group.round_trip_after)};
+        line["placement_moved"] = group.placement_moved();
+    }
+    const VariantResult* best_peer = group.best_peer();
+    if (variant.variant->side == Side::own && best_peer != nullptr) {
+        line["best_peer"] = best_peer->variant->variant;
+        line["ratio"] = ratio_to(*best_peer, variant);
+    }
+    return line;
+}
+
+}  // namespace
+
+void TableReporter::begin(const Platform& platform) {
+    fmt::print("{}\n{:.3f} core cycles a TSC cycle; load average {:.1f} when it began\n", platform.name,
+               static_cast<double>(platform.core_cycles_per_1000_ticks) / 1000, platform.load_average);
+}
+
+void TableReporter::add(const CaseResult& result) {
+    print_case(result);
+    std::fflush(stdout);
+}
+
+void JsonReporter::add(const CaseResult& result) {
+    for (const VariantResult& variant : result.variants)
+        file_ << to_json(platform_, result, variant).dump() << '\n';
+}
+
+}  // namespace exo::bench
