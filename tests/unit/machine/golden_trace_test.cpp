@@ -255,8 +255,8 @@ TEST_P(Golden, ModelsAnswerAStockOvmfAsRecorded) {
 INSTANTIATE_TEST_SUITE_P(Traces, Golden,
                          testing::Values(GoldenTrace{"ovmf_4m_1cpu_256m.trace", 3000},
                                          GoldenTrace{"ovmf_2m_2cpu_3g.trace", 3000}),
-                         [](const auto& info) {
-                             const std::string name = info.param.file;
+                         [](const auto& tested) {
+                             const std::string name = tested.param.file;
                              return name.substr(0, name.find('.'));
                          });
 
