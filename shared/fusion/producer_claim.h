@@ -16,6 +16,15 @@ struct Run {
     std::uint32_t count;
 };
 
+/// How many slots from `position` on are free, slot by slot, at most `most`.
+template <class Atomics>
+std::uint32_t count_free_run(const Placement<Atomics>& ring, std::uint32_t position, std::uint32_t most) {
+    std::uint32_t count = 0;
+    while (count < most && SlotAccess<Atomics>::is_free(ring.slot(position + count), position + count))
+        ++count;
+    return count;
+}
+
 /// The only producer: its position is private, and nothing is shared but the slots.
 template <class Atomics>
 class SingleProducerClaim {
@@ -23,14 +32,14 @@ class SingleProducerClaim {
     static constexpr Sharing sharing = Sharing::one;
 
     explicit SingleProducerClaim(const Placement<Atomics>& ring)
-        : position_(ring.shape().first_position), checked_(position_), reported_(position_) {}
+        : position_(ring.shape().first_position), reported_(position_) {}
 
     /// The claim of a producer that follows one that died, wherever that was. Whatever it had not published
     /// in whole is taken back: slots of a batch whose first slot was never published. The consumer may be at
     /// work meanwhile.
     static SingleProducerClaim take_over(const Placement<Atomics>& ring) {
         SingleProducerClaim claim(ring);
-        claim.position_ = claim.checked_ = first_unpublished(ring);
+        claim.position_ = first_unpublished(ring);
         claim.reported_ = Atomics::load_acquire(ring.header().producer.published);
         for (std::uint32_t i = 1; i < ring.capacity(); ++i) {
             const std::uint32_t position = claim.position_ + i;
@@ -50,12 +59,13 @@ class SingleProducerClaim {
         return run;
     }
 
-    /// How many of the next `wanted` slots are free. A slot once found free stays so.
-    std::uint32_t count_free(const Placement<Atomics>& ring, std::uint32_t wanted) {
-        if (checked_ - position_ >= wanted) return wanted;
+    /// How many of the next `wanted` slots are free. One consumer releases in order, so the last slot of the
+    /// run tells of them all; many consumers release in any order.
+    std::uint32_t count_free(const Placement<Atomics>& ring, std::uint32_t wanted) const {
+        if (wanted == 0) return 0;
         const std::uint32_t last = position_ + wanted - 1;
-        if (!SlotAccess<Atomics>::is_free(ring.slot(last), last)) return bisect(ring, wanted);
-        checked_ = last + 1;
+        if (!SlotAccess<Atomics>::is_free(ring.slot(last), last)) return count_free_up_to(ring, wanted - 1);
+        if (wanted > 1 && ring.shape().consumers == Sharing::many) return count_free_up_to(ring, wanted);
         return wanted;
     }
 
@@ -80,21 +90,12 @@ class SingleProducerClaim {
         return published ? sequence - 1 + ring.capacity() : sequence;
     }
 
-    /// Consumers of a ring with one producer and one consumer release in order, so free slots come first,
-    /// then taken ones.
-    [[gnu::noinline]] std::uint32_t bisect(const Placement<Atomics>& ring, std::uint32_t taken) {
-        std::uint32_t free = checked_ - position_;
-        while (taken - free > 1) {
-            const std::uint32_t middle = free + (taken - free) / 2;
-            const std::uint32_t last = position_ + middle - 1;
-            (SlotAccess<Atomics>::is_free(ring.slot(last), last) ? free : taken) = middle;
-        }
-        checked_ = position_ + free;
-        return free;
+    [[gnu::noinline]] std::uint32_t count_free_up_to(const Placement<Atomics>& ring,
+                                                     std::uint32_t most) const {
+        return count_free_run(ring, position_, most);
     }
 
     std::uint32_t position_;
-    std::uint32_t checked_;   // slots before this position are known to be free
     std::uint32_t reported_;  // the last value given to the progress word
 };
 
@@ -112,7 +113,8 @@ class ManyProducerClaim {
         std::uint64_t expected = Atomics::load_acquire(claimed);
         for (;;) {
             const auto position = static_cast<std::uint32_t>(expected);
-            const std::uint32_t count = count_free(ring, position, wanted);
+            // A slot found free stays so until it is claimed, and then the exchange fails.
+            const std::uint32_t count = count_free_run(ring, position, wanted);
             if (count == 0) {
                 const std::uint64_t now = Atomics::load_acquire(claimed);
                 if (now == expected) return {position, 0};
@@ -130,16 +132,6 @@ class ManyProducerClaim {
     }
 
   private:
-    /// Slot by slot, because many consumers release in any order. A slot found free stays so until it is
-    /// claimed, and then the exchange fails.
-    static std::uint32_t count_free(const Placement<Atomics>& ring, std::uint32_t position,
-                                    std::uint32_t wanted) {
-        std::uint32_t count = 0;
-        while (count < wanted && SlotAccess<Atomics>::is_free(ring.slot(position + count), position + count))
-            ++count;
-        return count;
-    }
-
     std::uint32_t unreported_ = 0;  // slots published since the progress word was last added to
 };
 

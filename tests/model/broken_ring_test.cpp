@@ -115,6 +115,27 @@ TEST(BrokenRing, ConsumersClaimWithoutAnExchange) {
     expect_found(two_consumers<ClaimsInTwoSteps>(), "");
 }
 
+/// Right with one consumer, who releases in order; wrong with many.
+template <class Atomics>
+class ChecksTheLastSlotOnly {
+  public:
+    static constexpr fusion::Sharing sharing = fusion::Sharing::one;
+    explicit ChecksTheLastSlotOnly(const fusion::Placement<Atomics>&) {}
+
+    fusion::Run take(const fusion::Placement<Atomics>& ring, std::uint32_t wanted) {
+        const std::uint32_t last = position_ + wanted - 1;
+        if (!fusion::SlotAccess<Atomics>::is_free(ring.slot(last), last)) return {position_, 0};
+        return {std::exchange(position_, position_ + wanted), wanted};
+    }
+
+  private:
+    std::uint32_t position_ = 0;
+};
+
+TEST(BrokenRing, BatchChecksItsLastSlotOnly) {
+    expect_found(batches_to_two_consumers<ModelAtomics, ChecksTheLastSlotOnly>(), "data race");
+}
+
 /// The waiter's announcement stays in its store buffer while it looks at the ring.
 struct AnnouncesWithoutFence : ModelAtomics {
     template <class Word>

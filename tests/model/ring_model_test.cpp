@@ -32,6 +32,10 @@ TEST(RingModel, ClaimOfManyConsumers) {
     expect_correct(two_consumers<Atomics>());
 }
 
+TEST(RingModel, BatchesToManyConsumers) {
+    expect_correct(batches_to_two_consumers<Atomics>());
+}
+
 TEST(RingModel, ClaimsOnBothSides) {
     expect_correct(two_of_each<Atomics>());
 }

@@ -153,6 +153,33 @@ Scenario two_consumers() {
     };
 }
 
+/// Two batches of two; two consumers take a message each. A slot is free only when its own consumer says so,
+/// and consumers say so in any order.
+template <class Atomics, template <class> class Claim = fusion::SingleProducerClaim>
+Scenario batches_to_two_consumers() {
+    return [](World& world) {
+        using Ring = fusion::BasicRing<Claim, fusion::ManyConsumer, Atomics>;
+        const auto ring = make_ring<Ring>(world, 2);
+        const auto producer = make_end<typename Ring::Producer>(ring);
+        world.thread("producer", [=] {
+            for (std::uint64_t next = 0; next < 4;) {
+                const std::uint64_t values[2] = {next, next + 1};
+                std::uint32_t sent = 0;
+                retry([&] { return (sent = producer->send_batch(std::span(values)).value_or(0)) != 0; });
+                next += sent;
+                if (next % 2 == 1) break;  // a batch cut short is as good an end
+            }
+        });
+        const auto seen = std::make_shared<std::array<int, 5>>();
+        for (const char* name : {"consumer 1", "consumer 2"}) {
+            const auto consumer = make_end<typename Ring::Consumer>(ring);
+            world.thread(name, [=] { ++seen->at(receive_by_trying(*consumer)); });
+        }
+        world.finally(
+            [=] { check(*seen == std::array{1, 1, 0, 0, 0}, "a message was lost or taken twice"); });
+    };
+}
+
 /// Two producers and two consumers, two messages.
 template <class Atomics>
 Scenario two_of_each() {
