@@ -32,10 +32,11 @@ TEST_F(KernelImageTest, WhatIsNoEfiApplicationIsRefused) {
     expect_refused("", "the file is empty");
     expect_refused("MZ", "not a PE file");
     expect_refused("#!/bin/sh\n", "not a PE file");
-    expect_refused(std::string("\x7f"
-                               "ELF") +
-                       std::string(100, 'x'),
-                   "it is an ELF file");
+    std::string elf(100, 'x');
+    elf.replace(0, 4,
+                "\x7f"
+                "ELF");
+    expect_refused(elf, "it is an ELF file");
     expect_refused(efi_application().substr(0, 0x90), "not a PE file");
     auto image = efi_application();
     image.replace(0x84, 2, "\x4c\x01");
