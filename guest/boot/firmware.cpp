@@ -4,6 +4,7 @@ namespace exo::guest::uefi {
 namespace {
 
 void print(const Firmware& firmware, const char* text) {
+    if (firmware.system->console_out == nullptr) return;
     Char16 line[128];
     while (*text != 0) {
         size_t used = 0;

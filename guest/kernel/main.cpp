@@ -108,8 +108,8 @@ void print_banner(const arch::AcpiFindings& acpi) {
     print("\nExo-OS " EXO_VERSION " (" EXO_BUILD_TYPE ")\n");
     banner_line("firmware", "{}, UEFI {}.{}", boot.firmware_vendor.empty() ? "unknown" : boot.firmware_vendor,
                 boot.uefi_revision >> 16, (boot.uefi_revision & 0xffff) / 10);
-    banner_line("platform", "{}{}{}", arch::on_exo_vmm() ? "Exo VMM" : "PC",
-                hypervisor.empty() ? "" : ", under ", hypervisor);
+    banner_line("platform", "{}{}{}", arch::platform_name(), hypervisor.empty() ? "" : ", under ",
+                hypervisor);
     banner_line("cpu", "{}, 1 of {} in use", arch::cpu_name(), cpus);
     banner_line("interrupts", "{}, {} I/O APIC{}", arch::local_apic_is_x2apic() ? "x2APIC" : "xAPIC",
                 arch::io_apic_count(), arch::io_apic_count() == 1 ? "" : "s");
@@ -120,6 +120,15 @@ void print_banner(const arch::AcpiFindings& acpi) {
     print_acpi_line(acpi);
 }
 
+void print_disk_lines() {
+    if (disk_registry().disks().empty()) banner_line("disks", "none");
+    for (const Disk& disk : disk_registry().disks()) {
+        const DiskInfo& info = disk.device->info();
+        banner_line(disk.name(), "{}, {}{}", Bytes{info.sectors * sector_size}, info.driver,
+                    info.read_only ? ", read-only" : "");
+    }
+}
+
 /// Devices, then whatever the machine was started for.
 [[noreturn]] void run() {
     DriverServices& machine = services();
@@ -128,7 +137,7 @@ void print_banner(const arch::AcpiFindings& acpi) {
     PciPortConfig pci(**pci_ports);
     find_disks(pci, machine, disk_registry());
     if (boot_environment().boot_disk) disk_registry().find_boot_disk(*boot_environment().boot_disk, machine);
-    banner_line("disks", "{}", disk_registry().disks().size());
+    print_disk_lines();
     arch::mark_phase(platform::BootPhase::ready);
     banner_line("ready", "{} after the loader's start", Nanoseconds{machine.time.now_ns()});
     print("\n");

@@ -27,6 +27,10 @@ constexpr std::size_t exception_stack_size = 16 << 10;
 
 constinit PortRegisters serial_registers(serial_port, 8);
 
+constexpr std::uint32_t exo_vmm_subsystem =
+    std::uint32_t{platform::subsystem_exo_vmm} << 16 | platform::subsystem_vendor;
+constexpr std::uint32_t qemu_subsystem = 0x1100'1af4;
+
 class FirmwareMemory final : public acpi::PhysicalMemory {
   public:
     Result<std::span<const std::byte>> view(std::uint64_t physical, std::size_t size) override {
@@ -49,14 +53,17 @@ void start_console(SerialConsole& console) {
     console.start(serial_registers);
     install_console(&console);
     machine_control().set_ports(all_ports());
-    constexpr std::uint32_t ours =
-        std::uint32_t{platform::subsystem_exo_vmm} << 16 | platform::subsystem_vendor;
-    machine_control().set_has_exit_port(host_bridge_subsystem() == ours);
+    machine_control().set_has_exit_port(host_bridge_subsystem() == exo_vmm_subsystem);
     load_descriptor_tables();
 }
 
 bool on_exo_vmm() {
     return machine_control().has_exit_port();
+}
+
+std::string_view platform_name() {
+    if (on_exo_vmm()) return "Exo VMM";
+    return host_bridge_subsystem() == qemu_subsystem ? "QEMU" : "PC";
 }
 
 void mark_phase(platform::BootPhase phase) {

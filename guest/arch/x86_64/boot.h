@@ -19,6 +19,8 @@ namespace exo::guest::arch {
 /// Output from the first moment, polled; and the means to end the machine.
 void start_console(SerialConsole& console);
 bool on_exo_vmm();
+/// What the machine is, as its host bridge's subsystem ids tell: "Exo VMM", "QEMU", or else "PC".
+std::string_view platform_name();
 /// Tells our VMM how far the start-up is; elsewhere nothing.
 void mark_phase(platform::BootPhase phase);
 
