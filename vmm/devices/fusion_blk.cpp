@@ -116,7 +116,10 @@ void FusionBlk::reset() {
 }
 
 void FusionBlk::reset_locked() {
-    for (Queue& queue : queues_) queue = {};
+    for (Queue& queue : queues_) {
+        queue.registers = {};
+        queue.engine.reset();
+    }
     driver_features_ = 0;
     queue_select_ = 0;
     status_ = DeviceStatus::resetting;
@@ -133,11 +136,19 @@ bool FusionBlk::quiescent() const {
     return shared_.in_flight == 0;
 }
 
-FusionBlkCounters FusionBlk::counters() const {
+FusionBlkCounters FusionBlk::counters() {
     const std::lock_guard lock(mutex_);
-    for (const EventFd& doorbell : doorbells_) doorbells_counted_ += doorbell.drain();
     FusionBlkCounters counters = shared_.counters;
-    counters.doorbells = doorbells_counted_;
+    for (std::size_t i = 0; i < doorbells_.size(); ++i) {
+        // Emptied, a descriptor hides a doorbell from an I/O thread that has not looked yet; so it is rung
+        // once more, which is not counted the next time.
+        if (const std::uint64_t rung = doorbells_[i].drain(); rung > 0) {
+            queues_[i].doorbells += rung - queues_[i].own_doorbells;
+            queues_[i].own_doorbells = 1;
+            doorbells_[i].signal();
+        }
+        counters.doorbells += queues_[i].doorbells;
+    }
     return counters;
 }
 

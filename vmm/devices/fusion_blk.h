@@ -61,7 +61,8 @@ class FusionBlk final : public IoHandler {
     /// No request is in the disk.
     bool quiescent() const;
 
-    FusionBlkCounters counters() const;
+    /// From any thread. It may wake the I/O thread for nothing.
+    FusionBlkCounters counters();
 
   private:
     struct QueueRegisters {
@@ -74,6 +75,8 @@ class FusionBlk final : public IoHandler {
     struct Queue {
         QueueRegisters registers;
         std::optional<FusionBlkQueue> engine;  // while enabled
+        std::uint64_t doorbells = 0;
+        std::uint64_t own_doorbells = 0;  // rung by counters(), and still in the descriptor
     };
 
     FusionBlk(const GuestMemory& memory, Disk& disk, const Clock& clock, const Options& options,
@@ -110,7 +113,6 @@ class FusionBlk final : public IoHandler {
     std::vector<Queue> queues_;
 
     std::vector<std::uint32_t> due_;  // vectors to raise when the lock is free; of the I/O thread alone
-    mutable std::uint64_t doorbells_counted_ = 0;
 };
 
 }  // namespace exo::vmm

@@ -23,7 +23,11 @@ class DiskThreadTest : public DeviceFixture {
     static bool eventually(Condition condition) {
         for (int i = 0; i < 10'000; ++i) {
             if (condition()) return true;
-            std::this_thread::sleep_for(1ms);
+            if (i < 1'000) {
+                std::this_thread::yield();
+            } else {
+                std::this_thread::sleep_for(1ms);
+            }
         }
         return false;
     }
@@ -93,6 +97,29 @@ TEST_F(DiskThreadTest, StopsUnderAFlood) {
     flooding = false;
     flooder.join();
     EXPECT_GT(device->counters().doorbells, 0u);
+}
+
+TEST_F(DiskThreadTest, ReadingTheCountersLosesNoDoorbell) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    std::atomic<bool> reading = true;
+    std::thread reader([&] {
+        while (reading) device->counters();
+    });
+    std::uint64_t rung = 0;
+    for (std::uint32_t tag = 0; tag < 5'000; ++tag) {
+        if (driver.submit(RawDriver::transfer(Operation::read, tag, 0, buffer))) {
+            driver.doorbell();
+            ++rung;
+        }
+        if (!eventually([&] { return driver.reap().has_value(); })) {
+            ADD_FAILURE() << "request " << tag << " was never seen";
+            break;
+        }
+    }
+    reading = false;
+    reader.join();
+    EXPECT_EQ(device->counters().doorbells, rung);
 }
 
 TEST_F(DiskThreadTest, IsIdleWithoutWork) {
