@@ -50,18 +50,8 @@ struct NativeAtomics {
     static void copy_to_shared(std::byte* shared, const std::byte* source, std::size_t bytes) {
         copy_short(shared, source, bytes);
     }
-    /// Word by word, and kept from becoming vectors. Where both ends run on one CPU the payload is still in
-    /// its store buffer, and a load that takes parts of two stores has to wait until they have left it.
     static void copy_from_shared(std::byte* destination, const std::byte* shared, std::size_t bytes) {
-        std::size_t at = 0;
-#pragma GCC unroll 8
-        for (; at + 8 <= bytes; at += 8) {
-            std::uint64_t word;
-            __builtin_memcpy(&word, shared + at, 8);
-            asm("" : "+r"(word));
-            __builtin_memcpy(destination + at, &word, 8);
-        }
-        if (at < bytes) copy_short(destination + at, shared + at, bytes - at);
+        copy_short(destination, shared, bytes);
     }
 
   private:
