@@ -23,8 +23,8 @@ using Arguments = std::span<const std::string_view>;
 /// A shell command. Each is a file of its own in guest/apps that registers itself:
 ///
 ///     constexpr Command command{"name", "[--json] [disk]", "what it does, in one line", run};
-///     [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration =
-///     &command;
+///     [[gnu::section("exo_commands"), gnu::used, gnu::retain]]
+///     constexpr const Command* registration = &command;
 struct Command {
     std::string_view name;
     std::string_view usage;    ///< what follows the name, empty when nothing may

@@ -95,13 +95,13 @@ class BlockDevice {
     const WaitPolicy& wait_policy() const { return policy_; }
     void set_wait_policy(const WaitPolicy& policy) { policy_ = policy; }
 
-    /// Longest time one request may take before the device counts as stuck.
+    /// Longest time one request may take before the device counts as stuck: a busy host can be slow.
     std::uint64_t timeout_ns() const { return timeout_ns_; }
     void set_timeout_ns(std::uint64_t timeout_ns) { timeout_ns_ = timeout_ns; }
 
   private:
     WaitPolicy policy_;
-    std::uint64_t timeout_ns_ = 10 * ns_per_s;
+    std::uint64_t timeout_ns_ = 30 * ns_per_s;
 };
 
 /// What any driver refuses before it asks the device: `ok` when the request fits the disk.

@@ -17,21 +17,30 @@ BlockStatus wait_for(BlockDevice& disk, BlockQueue& queue, BlockRequest& request
     const std::uint64_t deadline = time.now_ns() + disk.timeout_ns();
     while (!request.done()) {
         queue.wait(disk.wait_policy(), deadline, time);
-        if (!request.done() && time.now_ns() >= deadline) queue.recover();
+        if (request.done() || time.now_ns() < deadline) continue;
+        queue.recover();
+        // What is still pending now was never in the queue.
+        if (!request.done()) request.finish(BlockStatus::invalid_request);
     }
     return request.status.load(std::memory_order_acquire);
 }
 
-BlockStatus run(BlockDevice& disk, BlockRequest& request, TimeSource& time) {
-    BlockQueue& queue = disk.queue(0);
+bool submit_one(BlockDevice& disk, BlockQueue& queue, BlockRequest& request, TimeSource& time) {
     const std::uint64_t deadline = time.now_ns() + disk.timeout_ns();
     BlockRequest* const one[] = {&request};
-    request.reset();
     while (queue.submit(one) == 0) {
-        // Full with others' requests: make room, and do not wait for it for ever.
         queue.wait(disk.wait_policy(), deadline, time);
-        if (time.now_ns() >= deadline) queue.recover();
+        if (time.now_ns() < deadline) continue;
+        queue.recover();
+        return queue.submit(one) == 1;
     }
+    return true;
+}
+
+BlockStatus run(BlockDevice& disk, BlockRequest& request, TimeSource& time) {
+    BlockQueue& queue = disk.queue(0);
+    request.reset();
+    if (!submit_one(disk, queue, request, time)) return BlockStatus::device_failed;
     return wait_for(disk, queue, request, time);
 }
 

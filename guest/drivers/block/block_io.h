@@ -15,8 +15,12 @@ namespace exo::guest {
 /// then the queue is recovered and the status is `timed_out`.
 BlockStatus run(BlockDevice& disk, BlockRequest& request, TimeSource& time);
 
-/// Waits until the request has ended, likewise. Others of the same queue may end meanwhile.
+/// Waits until a submitted request has ended, likewise. Others of the same queue may end meanwhile.
 BlockStatus wait_for(BlockDevice& disk, BlockQueue& queue, BlockRequest& request, TimeSource& time);
+
+/// Submits one request, waiting for room while the queue is full of others. False when even a recovered queue
+/// does not take it.
+bool submit_one(BlockDevice& disk, BlockQueue& queue, BlockRequest& request, TimeSource& time);
 
 /// Synchronous reads and writes with ordinary memory, copied through a buffer that the device can reach.
 /// Data may be of any length that is a multiple of the disk's logical block.

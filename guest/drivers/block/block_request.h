@@ -47,8 +47,6 @@ struct BlockRequest {
     /// flush.
     std::span<const DmaSpan> segments = {};
 
-    /// For the queue that holds the request; the owner leaves it alone.
-    BlockRequest* next = nullptr;
     std::atomic<BlockStatus> status = BlockStatus::pending;
 
     bool done() const { return status.load(std::memory_order_acquire) != BlockStatus::pending; }

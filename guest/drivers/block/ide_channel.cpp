@@ -41,7 +41,7 @@ constexpr std::uint8_t opcode_set_multiple = 0xc6;
 constexpr std::uint16_t parallel_packet_signature = 0xeb14;
 constexpr std::uint16_t serial_packet_signature = 0x9669;
 
-constexpr std::uint64_t probe_timeout_ns = 1 * ns_per_s;
+constexpr std::uint64_t probe_timeout_ns = 5 * ns_per_s;
 constexpr std::uint64_t silence_timeout_ns = 50 * ns_per_ms;
 constexpr std::uint64_t reset_timeout_ns = 2 * ns_per_s;
 constexpr std::uint64_t reset_pulse_ns = 10 * ns_per_us;

@@ -48,28 +48,30 @@ void SequentialReader::submit_more() {
         const std::uint64_t left = disk_.info().sectors - sector;
         if (left == 0) break;
         Slot& free = slot(number);
-        const std::size_t size =
-            static_cast<std::size_t>(std::min<std::uint64_t>(left, piece_ / sector_size)) * sector_size;
-        free.segment = free.memory.span().subspan(0, size);
+        const auto sectors = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece_ / sector_size));
+        free.segment = free.memory.span().subspan(0, sectors * sector_size);
         free.request.sector = sector;
         free.request.segments = {&free.segment, 1};
         free.request.reset();
         requests[count++] = &free.request;
-        sector += size / sector_size;
+        sector += sectors;
     }
-    const std::size_t taken = queue_.submit(std::span(requests).first(count));
-    for (std::size_t i = 0; i < taken; ++i) next_sector_ += slot(submitted_++).segment.size / sector_size;
+    for (std::size_t taken = queue_.submit(std::span(requests).first(count)); taken > 0; --taken)
+        count_submitted();
+}
+
+void SequentialReader::count_submitted() {
+    next_sector_ += slot(submitted_++).segment.size / sector_size;
 }
 
 BlockStatus SequentialReader::wait_for_oldest() {
-    const std::uint64_t deadline = time_.now_ns() + disk_.timeout_ns();
-    while (submitted_ == handed_out_) {
+    Slot& oldest = slot(handed_out_);
+    if (submitted_ == handed_out_) {
         // Others' requests fill the queue.
-        queue_.wait(disk_.wait_policy(), deadline, time_);
-        if (time_.now_ns() >= deadline) queue_.recover();
-        submit_more();
+        if (!submit_one(disk_, queue_, oldest.request, time_)) return BlockStatus::device_failed;
+        count_submitted();
     }
-    return wait_for(disk_, queue_, slot(handed_out_).request, time_);
+    return wait_for(disk_, queue_, oldest.request, time_);
 }
 
 }  // namespace exo::guest

@@ -46,6 +46,7 @@ class SequentialReader {
 
     SequentialReader(BlockDevice& disk, TimeSource& time) : disk_(disk), queue_(disk.queue(0)), time_(time) {}
     void submit_more();
+    void count_submitted();
     BlockStatus wait_for_oldest();
     Slot& slot(std::uint64_t number) { return slots_[number % depth_]; }
 

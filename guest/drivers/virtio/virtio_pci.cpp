@@ -97,7 +97,7 @@ Result<std::unique_ptr<Registers>> VirtioPci::map(RegisterSpace& space, std::uin
         return mapped;
     }
     return fail(what, "it has no modern interface that the driver can reach",
-                "give the device the option disable-legacy=on");
+                "on QEMU, give the device the option disable-modern=off");
 }
 
 Result<void> VirtioPci::reset(TimeSource& time) {

@@ -279,6 +279,27 @@ TEST_F(VirtioBlkTest, AStuckDeviceTimesOutAndIsBroughtBack) {
     EXPECT_TRUE(std::ranges::equal(on_disk(0, 512), buffer.segment.bytes()));
 }
 
+TEST_F(VirtioBlkTest, ARequestThatWasNeverSubmittedIsNotWaitedForForEver) {
+    start();
+    Buffer buffer(machine, 512);
+    EXPECT_EQ(BlockStatus::invalid_request, wait_for(*disk, disk->queue(0), buffer.request, machine));
+}
+
+TEST_F(VirtioBlkTest, AQueueFullOfStuckRequestsIsRecovered) {
+    start();
+    std::vector<std::unique_ptr<Buffer>> stuck;
+    model.fault = Fault::silent;
+    for (std::size_t i = 0; i < disk->queue(0).depth(); ++i) {
+        stuck.push_back(std::make_unique<Buffer>(machine, 512));
+        ASSERT_TRUE(submit_one(*disk, disk->queue(0), stuck.back()->request, machine));
+    }
+    Buffer buffer(machine, 512);
+    ASSERT_TRUE(submit_one(*disk, disk->queue(0), buffer.request, machine));
+    for (const auto& one : stuck) EXPECT_EQ(BlockStatus::timed_out, one->request.status);
+    model.fault = Fault::none;
+    EXPECT_EQ(BlockStatus::ok, wait_for(*disk, disk->queue(0), buffer.request, machine));
+}
+
 TEST_F(VirtioBlkTest, ADeviceThatCannotBeResetIsCutOff) {
     start();
     disk->set_timeout_ns(50 * ns_per_ms);
