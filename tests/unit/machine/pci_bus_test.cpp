@@ -117,6 +117,7 @@ TEST_F(PciBusTest, DataWindowAtEveryByte) {
     EXPECT_EQ(read_value(ports_, 0xcfd, 4), 0xff12'3780u) << "the last byte lies behind the window";
     EXPECT_EQ(read_value(ports_, 0xcff, 2), 0xff12u);
     EXPECT_EQ(read_value(ports_, 0xcfc, 8), 0xffff'ffff'1237'8086u);
+    EXPECT_EQ(read_value(config_ports_, 6, 4), 0xffff'ffffu) << "not taken apart: no such access";
 }
 
 TEST_F(PciBusTest, ReadOnlyBitsStay) {
