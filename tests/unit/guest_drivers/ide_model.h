@@ -24,6 +24,8 @@ class IdeModel {
         std::string_view serial = "42-7";
         /// Reported in place of the true size when not 0.
         std::uint64_t claimed_sectors = 0;
+        /// The number of the sector that `disk` starts with.
+        std::uint64_t first_sector = 0;
         /// The next data command fails with these bits of the error register.
         std::uint8_t error = 0;
         bool stuck = false;           ///< busy for ever from the next command on
@@ -53,6 +55,8 @@ class IdeModel {
     int reads_of_data_port = 0;
     std::vector<std::uint8_t> opcodes;
     bool floating = false;  ///< nothing is there at all
+    /// An interrupt that comes while it is masked is lost, as on QEMU; otherwise it waits to be unmasked.
+    bool forgets_masked_interrupts = false;
 
     /// A busy drive gets ready.
     bool step() {
@@ -152,7 +156,7 @@ class IdeModel {
             error_ = 0;
             multiple_ = {0, 0};
         }
-        if (was_off && (value & 2) == 0 && interrupt_pending_) interrupt();
+        if (was_off && (value & 2) == 0 && interrupt_pending_ && !forgets_masked_interrupts) interrupt();
     }
 
     void begin(std::uint8_t opcode) {
@@ -219,7 +223,8 @@ class IdeModel {
         }
         if (left_ == 0 && !done_writing_) return fail(4);
         if (drive.error != 0) return fail(std::exchange(drive.error, std::uint8_t{0}));
-        if ((sector_ + left_) * 512 > drive.disk.size()) return fail(0x10);
+        if (sector_ < drive.first_sector || (sector_ - drive.first_sector + left_) * 512 > drive.disk.size())
+            return fail(0x10);
         if (std::exchange(done_writing_, false)) {
             if (drive.endless) buffer_.resize(512);
             return raise();
@@ -227,7 +232,8 @@ class IdeModel {
         const std::uint32_t count = std::min<std::uint32_t>(left_, at_once_);
         buffer_.resize(std::size_t{count} * 512);
         cursor_ = 0;
-        if (!writing_) std::memcpy(buffer_.data(), &drive.disk[sector_ * 512], buffer_.size());
+        if (!writing_)
+            std::memcpy(buffer_.data(), &drive.disk[(sector_ - drive.first_sector) * 512], buffer_.size());
         if (!std::exchange(first_write_, false)) raise();
     }
 
@@ -252,7 +258,8 @@ class IdeModel {
         std::memcpy(&buffer_[cursor_], &word, 2);
         cursor_ += 2;
         if (cursor_ < buffer_.size()) return;
-        std::memcpy(&current()->disk[sector_ * 512], buffer_.data(), buffer_.size());
+        std::memcpy(&current()->disk[(sector_ - current()->first_sector) * 512], buffer_.data(),
+                    buffer_.size());
         advance();
     }
 

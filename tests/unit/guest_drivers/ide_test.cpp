@@ -108,6 +108,8 @@ TEST_P(IdeWaitTest, ReadsAndWrites) {
     const BlockQueueCounters& counters = disk().queue(0).counters();
     EXPECT_EQ(5u, counters.completed) << "two requests of 256 and 147 sectors each way, and a flush";
     EXPECT_EQ(0u, counters.failed);
+    EXPECT_TRUE(disk().queue(0).has_interrupt());
+    EXPECT_LT(machine.now_ns(), 50 * ns_per_ms) << "it slept for interrupts that do not come";
     if (GetParam().mode == WaitMode::polling) {
         EXPECT_EQ(0, model.interrupts);
     } else {
@@ -123,16 +125,42 @@ INSTANTIATE_TEST_SUITE_P(Ways, IdeWaitTest,
                                          Way{WaitMode::polling, false, 4}));
 
 TEST_F(IdeTest, AddressesSectorsBeyond28Bits) {
-    auto& drive = model.attach(0, 8);
-    drive.claimed_sectors = (std::uint64_t{1} << 28) + 100;
+    constexpr std::uint64_t edge = std::uint64_t{1} << 28;
+    auto& drive = model.attach(0, 600);
+    drive.first_sector = edge - 300;
+    drive.claimed_sectors = edge + 300;
     probe();
-    std::vector<std::byte> data(1024);
-    ASSERT_TRUE(sync().read(2, data));
-    EXPECT_EQ(0xc4, model.opcodes.back()) << "a short command suffices";
-    EXPECT_FALSE(sync().read((1u << 28) - 1, data));
+    const auto on_disk = [&](std::uint64_t sector, std::size_t size) {
+        return std::span(drive.disk).subspan((sector - drive.first_sector) * 512, size);
+    };
+    auto io = sync(0, 256 * 512);
+    std::vector<std::byte> data(256 * 512);
+    ASSERT_TRUE(io.read(edge - 256, data));
+    EXPECT_EQ(0xc4, model.opcodes.back()) << "a short command reaches the last sector of 28 bits";
+    EXPECT_TRUE(std::ranges::equal(on_disk(edge - 256, data.size()), data));
+    ASSERT_TRUE(io.read(edge - 255, data));
     EXPECT_EQ(0x29, model.opcodes.back());
-    EXPECT_FALSE(sync().read((1u << 28) - 2, data));
-    EXPECT_EQ(0xc4, model.opcodes.back());
+    EXPECT_TRUE(std::ranges::equal(on_disk(edge - 255, data.size()), data));
+    std::ranges::reverse(data);
+    ASSERT_TRUE(io.write(edge + 44, data));
+    EXPECT_EQ(0x39, model.opcodes.back());
+    EXPECT_TRUE(std::ranges::equal(on_disk(edge + 44, data.size()), data));
+}
+
+TEST_F(IdeTest, ADriveThatIsReadyBeforeTheSleepIsNotSleptFor) {
+    model.attach(0, 8);
+    model.forgets_masked_interrupts = true;
+    probe();
+    auto memory = *DmaBuffer::allocate(machine, 512);
+    const DmaSpan segment = memory.span().subspan(0, 512);
+    BlockRequest request;
+    request.segments = {&segment, 1};
+    BlockRequest* const one[] = {&request};
+    ASSERT_EQ(1u, disk().queue(0).submit(one));
+    ASSERT_TRUE(model.step());
+    const std::uint64_t before = machine.now_ns();
+    EXPECT_EQ(1u, disk().queue(0).wait_for_interrupt(before + ns_per_s));
+    EXPECT_EQ(before, machine.now_ns());
 }
 
 TEST_F(IdeTest, ScattersOverSegments) {

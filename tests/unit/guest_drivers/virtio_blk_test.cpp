@@ -111,6 +111,20 @@ TEST_F(VirtioBlkTest, PollsWhereThereIsNoInterrupt) {
     EXPECT_EQ(0, model.interrupts);
 }
 
+TEST_F(VirtioBlkTest, TakesTheInterruptBackAfterEverySleep) {
+    for (const bool event_index : {true, false}) {
+        if (!event_index) model.offered &= ~std::uint64_t{1u << 29};
+        start();
+        Buffer buffer(machine, 512);
+        EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+        const int interrupts = model.interrupts;
+        disk->set_wait_policy({WaitMode::polling});
+        for (int i = 0; i < 5; ++i) EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+        EXPECT_EQ(interrupts, model.interrupts);
+        disk.reset();
+    }
+}
+
 TEST_F(VirtioBlkTest, GivesUpOnAnInterruptThatNeverComes) {
     start();
     machine.lose_interrupts = true;

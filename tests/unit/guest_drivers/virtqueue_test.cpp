@@ -186,5 +186,40 @@ TEST(Virtqueue, TakesAChainOnlyWhole) {
     EXPECT_TRUE(queue.push(std::span(elements).first(4)));
 }
 
+/// The device's two areas of a queue of four, written by hand.
+struct HandWritten : testing::Test {
+    FakeMachine machine;
+    Virtqueue queue = *Virtqueue::create(machine, 4, false);
+    std::uint16_t* used = reinterpret_cast<std::uint16_t*>(machine.host(queue.device_area(), 2));
+    static constexpr Virtqueue::Element elements[2] = {};
+
+    void give_back(std::uint16_t slot, std::uint32_t id) { std::memcpy(&used[2 + 4 * slot], &id, 4); }
+};
+
+TEST_F(HandWritten, AnIndexBeyondWhatWasGivenIsAnErrorAtOnce) {
+    const auto first = queue.push(elements);
+    const auto second = queue.push(elements);
+    ASSERT_TRUE(first && second);
+    queue.publish();
+    give_back(0, *first);
+    give_back(1, *second);
+    used[1] = 3;
+    EXPECT_FALSE(queue.pop()) << "two chains cannot have come back three times";
+    used[1] = 1;
+    const auto popped = queue.pop();
+    ASSERT_TRUE(popped && *popped);
+    EXPECT_EQ(*first, (*popped)->head);
+    used[1] = 0;
+    EXPECT_FALSE(queue.pop()) << "an index does not go back";
+}
+
+TEST_F(HandWritten, AChainThatWasPushedButNotHeadedIsNoChain) {
+    const auto first = queue.push(elements);
+    queue.publish();
+    give_back(0, (*first + 1u) % 4);
+    used[1] = 1;
+    EXPECT_FALSE(queue.pop()) << "the second descriptor of a chain is not a chain";
+}
+
 }  // namespace
 }  // namespace exo::guest::test
