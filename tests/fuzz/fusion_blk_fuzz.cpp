@@ -254,7 +254,8 @@ class Machine {
         request.tag = input.take<std::uint8_t>();
         request.operation = static_cast<block::Operation>(input.take<std::uint8_t>() % 4);
         request.flags = input.take<std::uint8_t>();
-        request.segment_count = input.take<std::uint8_t>();
+        const auto count = input.take<std::uint8_t>();
+        request.segment_count = static_cast<std::uint16_t>(count < 0x80 ? count % 4 : (count - 0x80) * 4);
         request.sector = input.take<std::uint8_t>();
         request.segments[0] = {ram_start + data_at, 512, 0};
         request.segments[1] = {ram_start + data_at + 512, 1024, 0};

@@ -201,9 +201,7 @@ std::size_t FusionBlk::poll() {
             switch_off(BlockStatus::device_failed);
         }
     }
-    const std::size_t count = counters_.completed - before;
-    if (count > 0 && !dead_ && queue_->must_ring_after_pop()) ring_doorbell();
-    return count;
+    return counters_.completed - before;
 }
 
 std::size_t FusionBlk::wait_for_interrupt(std::uint64_t deadline_ns) {

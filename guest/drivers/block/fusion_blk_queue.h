@@ -17,7 +17,8 @@ namespace exo::guest {
 /// The guest's end of a fusion-blk queue pair: the two rings, and which request travels under which tag. It
 /// knows nothing of registers; whoever owns it rings the doorbell when told to.
 ///
-/// No more requests are out than the completion ring has slots, so an honest device never finds it full.
+/// No more requests are out than the completion ring has slots, so an honest device never finds it full and
+/// never has to be told of room.
 class FusionBlkQueue {
   public:
     static constexpr std::uint32_t max_capacity = 128;
@@ -49,8 +50,6 @@ class FusionBlkQueue {
 
     /// Takes the next completion. Nothing when there is none.
     std::optional<Ended> pop();
-    /// To be called after pops: whether the device waits for room and needs the doorbell.
-    bool must_ring_after_pop() { return completions_->must_notify(); }
 
     /// Asks for an interrupt with the next completion. False when there is one already.
     bool enable_interrupt() { return completions_->prepare_sleep(); }

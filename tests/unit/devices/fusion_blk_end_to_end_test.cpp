@@ -134,6 +134,21 @@ TEST_F(OneThread, BatchCostsOneDoorbellAndOneInterrupt) {
     EXPECT_EQ(guest.interrupts() - interrupts, 1u);
 }
 
+TEST_F(OneThread, DoorbellOnlyForADeviceThatSleeps) {
+    read();
+    const auto before = driver->queue(0).counters().doorbells;
+    const std::uint64_t at = GuestRam::start + (7 << 20);
+    const guest::DmaSpan span{ram.at(at), at, 512};
+    std::vector<BlockRequest> requests(10);
+    for (BlockRequest& request : requests) {
+        request.segments = {&span, 1};
+        BlockRequest* const one[] = {&request};
+        ASSERT_EQ(driver->queue(0).submit(one), 1u);
+    }
+    EXPECT_EQ(driver->queue(0).counters().doorbells - before, 1u) << "it was rung, and has not come yet";
+    while (!requests.back().done()) driver->queue(0).wait({}, ~std::uint64_t{0}, guest);
+}
+
 class AllModes : public OneThread, public testing::WithParamInterface<WaitMode> {};
 
 TEST_P(AllModes, RandomLoadAgreesWithAShadow) {

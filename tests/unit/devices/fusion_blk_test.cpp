@@ -322,6 +322,22 @@ TEST_F(FusionBlkDevice, FloodOfDoorbellsCostsOnePassEach) {
 
 // Notifications.
 
+TEST_F(FusionBlkDevice, NeedsNoDoorbellWhileItIsFull) {
+    driver.set_up(4);
+    disk.hold = true;
+    for (std::uint32_t tag = 0; tag < 4; ++tag) driver.submit(read(tag));
+    settle();
+    const auto& wake = driver.submission_ring->header().consumer_wake;
+    EXPECT_EQ(fusion::WakeWord::from_word(wake.word).state, fusion::WaitState::polling);
+    EXPECT_FALSE(driver.submit(read(4)));
+    disk.hold = false;
+    disk.release();
+    settle();
+    EXPECT_EQ(fusion::WakeWord::from_word(wake.word).state, fusion::WaitState::sleeping);
+    EXPECT_EQ(disk.order.size(), 5u);
+    EXPECT_EQ(reap_all(), 4u);
+}
+
 TEST_F(FusionBlkDevice, DoorbellIsAskedForOnlyAtRest) {
     driver.set_up();
     disk.hold = true;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -127,13 +128,26 @@ TEST_P(FileDisk, FileCutOffUnderUsIsAnErrorNotACrash) {
 }
 
 TEST_P(FileDisk, EndsRequestsInFlightWhenItGoes) {
-    std::vector<Block> memory(64);
-    for (std::size_t i = 0; i < memory.size(); ++i) {
-        const iovec segment{memory[i].bytes.data(), 4096};
-        const DiskRequest request{.offset = i * 4096, .segments = {&segment, 1}, .cookie = i};
-        disk_->submit({&request, 1});
-    }
-    disk_.reset();  // the memory is released after this: the sanitizers watch
+    std::vector<Block> memory(disk_->depth());
+    for (Block& block : memory) block.bytes.fill(std::byte{0x11});
+    const auto submit_all = [&](DiskOperation operation) {
+        std::vector<iovec> segments;
+        std::vector<DiskRequest> batch;
+        for (Block& block : memory) segments.push_back({block.bytes.data(), 4096});
+        for (std::size_t i = 0; i < memory.size(); ++i)
+            batch.push_back(
+                {.operation = operation, .offset = i * 4096, .segments = {&segments[i], 1}, .cookie = i});
+        disk_->submit(batch);
+    };
+    submit_all(DiskOperation::write);
+    ASSERT_EQ(reap(*disk_, memory.size()).size(), memory.size());
+    EXPECT_EQ(run(*disk_, {.operation = DiskOperation::flush}, {}).error, 0);
+    submit_all(DiskOperation::read);
+    disk_.reset();
+    for (Block& block : memory) block.bytes.fill(std::byte{0x22});
+    ::usleep(20'000);  // whatever the kernel still wrote would be seen now
+    for (const Block& block : memory)
+        ASSERT_TRUE(std::ranges::all_of(block.bytes, [](std::byte byte) { return byte == std::byte{0x22}; }));
 }
 
 /// Requests of several segments, many at once, nowhere overlapping among those in flight.
