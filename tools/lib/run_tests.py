@@ -8,6 +8,7 @@ import sys
 from command import finish
 from paths import BUILD, ROOT
 from report import say
+from style import check_style
 from unit_tests import run_preset
 from verdict import Verdict
 
@@ -38,6 +39,7 @@ def main() -> int:
     asked = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     verdict = Verdict()
+    check_style(asked.filter, verdict)
     for preset in PRESETS[:1] if asked.quick else PRESETS:
         run_preset(preset, asked.filter, verdict, LOGS)
     if not asked.quick:

@@ -35,8 +35,8 @@ class Serial final : public ByteHandler {
     std::size_t receive(std::span<const std::byte> bytes);
     /// Bytes that `receive` would take now.
     std::size_t input_room() const;
-    /// Called, with the port locked, when the queue is half empty again after input was refused. Set before the
-    /// guest runs.
+    /// Called, with the port locked, when the queue is half empty again after input was refused. Set before
+    /// the guest runs.
     void set_input_drained(std::function<void()> callback) { input_drained_ = std::move(callback); }
 
     /// To be called when the output has room after it had none.

@@ -265,8 +265,7 @@ class AcpiToolTest : public AcpiTest {
 
     /// Output and errors of a command run in the folder.
     std::string run(const std::string& command) const {
-        const std::string line =
-            fmt::format("cd '{}' && timeout 60 {} 2>&1", folder_.string(), command);
+        const std::string line = fmt::format("cd '{}' && timeout 60 {} 2>&1", folder_.string(), command);
         std::string output;
         std::FILE* pipe = popen(line.c_str(), "r");
         for (std::array<char, 4096> chunk{};
