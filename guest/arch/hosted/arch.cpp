@@ -1,10 +1,14 @@
 #include "guest/arch/arch.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "guest/arch/hosted/hosted.h"
 
@@ -18,6 +22,25 @@ struct Processor {
 
 Processor processor;
 thread_local bool holds_interrupts_off = false;
+constinit CpuLocal only_cpu{.self = &only_cpu};
+constinit InterruptExitHook exit_hook = nullptr;
+/// Guarded by the lock that is the interrupt flag.
+constinit std::uint64_t timer_deadline_ns = no_deadline;
+
+/// As an interrupt of the processor: under the lock, with the hook behind it.
+template <typename Handler>
+void run_interrupt(Handler handler) {
+    {
+        const std::lock_guard lock(processor.interrupts_off);
+        handler();
+        if (exit_hook != nullptr) exit_hook();
+    }
+    processor.interrupted.notify_all();
+}
+
+std::size_t guard_size() {
+    return static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace
 
@@ -32,8 +55,49 @@ std::uint64_t timestamp_frequency() {
     return ns_per_s;
 }
 
+unsigned cpu_count() {
+    return 1;
+}
 unsigned current_cpu() {
     return 0;
+}
+CpuLocal& cpu_local() {
+    return only_cpu;
+}
+CpuLocal& cpu_local(unsigned) {
+    return only_cpu;
+}
+void start_other_cpus(void (*)(unsigned)) {}
+
+void interrupt_cpu(unsigned) {
+    run_interrupt([] {});
+}
+void set_interrupt_exit_hook(InterruptExitHook hook) {
+    exit_hook = hook;
+}
+void set_timer(std::uint64_t deadline_ns) {
+    timer_deadline_ns = deadline_ns;
+}
+void call_on_cpu(unsigned, void (*function)(void* context), void* context) {
+    function(context);
+}
+void flush_tlb_everywhere(AddressRange) {}
+
+Result<std::span<std::byte>> allocate_guarded_stack(std::size_t size) {
+    const std::size_t page = guard_size();
+    const std::size_t bytes = (size + page - 1) / page * page;
+    void* const memory =
+        mmap(nullptr, bytes + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return fail("stack", "the process has no memory left for it");
+    auto* const stack = static_cast<std::byte*>(memory) + page;
+    if (mprotect(stack, bytes, PROT_READ | PROT_WRITE) != 0) {
+        munmap(memory, bytes + page);
+        return fail("stack", "the process has no memory left for it");
+    }
+    return std::span(stack, bytes);
+}
+void release_guarded_stack(std::span<std::byte> stack) {
+    munmap(stack.data() - guard_size(), stack.size() + guard_size());
 }
 
 bool interrupts_enabled() {
@@ -53,6 +117,7 @@ void disable_interrupts() {
 }
 
 void wait_for_interrupt(std::uint64_t deadline_ns) {
+    deadline_ns = std::min(deadline_ns, timer_deadline_ns);
     std::unique_lock lock(processor.interrupts_off, std::adopt_lock);
     if (deadline_ns == no_deadline) {
         processor.interrupted.wait(lock);
@@ -84,11 +149,7 @@ void triple_fault() {
 namespace hosted {
 
 void deliver_interrupt(void (*handler)(void*), void* context) {
-    {
-        const std::lock_guard lock(processor.interrupts_off);
-        handler(context);
-    }
-    processor.interrupted.notify_all();
+    run_interrupt([&] { handler(context); });
 }
 
 std::uint64_t HostedTime::now_ns() const {

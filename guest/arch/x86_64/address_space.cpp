@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include "guest/arch/arch.h"
 #include "guest/arch/x86_64/cpu.h"
 #include "guest/arch/x86_64/page_table.h"
+#include "guest/kernel/panic.h"
 #include "guest/memory/kernel_memory.h"
 
 // From kernel.ld.
@@ -21,6 +24,40 @@ constexpr std::uint64_t stack_base = 0xffff'd000'0000'0000;
 constexpr std::uint64_t stack_end = stack_base + (1ull << 40);
 /// Wider than any frame of a function that does not touch its stack on the way down.
 constexpr std::uint64_t stack_guard = 64 << 10;
+
+/// The addresses that stacks lie at, with their guards.
+class StackPlaces {
+  public:
+    bool contains(std::uint64_t address) const { return address >= stack_base && address < next_; }
+
+    /// The lowest address of a place of `size` bytes with a guard below it.
+    Result<std::uint64_t> take(std::uint64_t size) {
+        for (Place** link = &free_; *link != nullptr; link = &(*link)->next) {
+            if ((*link)->size != size) continue;
+            const std::unique_ptr<Place> place(*link);
+            *link = place->next;
+            return place->bottom;
+        }
+        if (size == 0 || stack_end - next_ < stack_guard || size > stack_end - next_ - stack_guard)
+            return fail("stack", "no addresses are left for stacks");
+        const std::uint64_t bottom = next_ + stack_guard;
+        next_ = bottom + size;
+        return bottom;
+    }
+    /// Without memory to note it in, the place is lost: there are a million of them.
+    void give_back(std::uint64_t bottom, std::uint64_t size) {
+        if (auto* const place = new (std::nothrow) Place{bottom, size, free_}) free_ = place;
+    }
+
+  private:
+    struct Place {
+        std::uint64_t bottom;
+        std::uint64_t size;
+        Place* next;
+    };
+    std::uint64_t next_ = stack_base;
+    Place* free_ = nullptr;
+};
 
 /// Tables in frames, seen through the direct map.
 struct FrameTables {
@@ -43,7 +80,7 @@ constinit FrameTables table_memory;
 constinit std::span<const boot::MemoryRange> memory_map;
 constinit std::uint64_t root = 0;
 constinit std::uint64_t next_window = window_base;
-constinit std::uint64_t next_stack = stack_base;
+constinit StackPlaces stack_places;
 
 Tables tables() {
     return Tables(table_memory, root, has_1g_pages() ? page_size_1g : page_size_2m);
@@ -211,19 +248,32 @@ Result<std::span<const std::byte>> map_firmware(std::uint64_t physical, std::siz
     return std::span(reinterpret_cast<const std::byte*>(*address), size);
 }
 
-Result<std::uintptr_t> allocate_stack(std::size_t size) {
-    if (size > stack_end - next_stack - stack_guard) return fail("stack", "no addresses are left for stacks");
-    const auto frames = kernel_memory().frames.allocate(size / frame_size);
+Result<std::span<std::byte>> allocate_guarded_stack(std::size_t size) {
+    const std::uint64_t bytes = (size + page_size - 1) / page_size * page_size;
+    const auto frames = kernel_memory().frames.allocate(bytes / frame_size);
     if (!frames) return std::unexpected(frames.error());
-    const std::uint64_t bottom = next_stack + stack_guard;
-    if (const auto done = map(bottom, *frames, size, PageAccess::read_write); !done)
+    const auto bottom = stack_places.take(bytes);
+    const auto done = bottom ? map(*bottom, *frames, bytes, PageAccess::read_write)
+                             : Result<void>(std::unexpected(bottom.error()));
+    if (!done) {
+        static_cast<void>(kernel_memory().frames.release(*frames, bytes / frame_size));
         return std::unexpected(done.error());
-    next_stack = bottom + size;
-    return bottom + size;
+    }
+    return std::span(reinterpret_cast<std::byte*>(*bottom), bytes);
+}
+
+void release_guarded_stack(std::span<std::byte> stack) {
+    const auto bottom = reinterpret_cast<std::uint64_t>(stack.data());
+    const std::uint64_t physical = translate(bottom).physical;
+    if (tables().unmap(bottom, stack.size()) != MapResult::ok) panic("stack: {:#x} is not one", bottom);
+    flush_tlb_everywhere({.start = bottom, .size = stack.size()});
+    const auto released = kernel_memory().frames.release(physical, stack.size() / frame_size);
+    if (!released) panic("stack at {:#x}: {}", bottom, released.error().why);
+    stack_places.give_back(bottom, stack.size());
 }
 
 bool is_stack_guard(std::uint64_t address) {
-    return address >= stack_base && address < next_stack && !translate(address).mapped;
+    return stack_places.contains(address) && !translate(address).mapped;
 }
 
 bool is_kernel_code(std::uint64_t address) {

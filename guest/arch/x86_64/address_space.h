@@ -30,9 +30,6 @@ Result<volatile std::byte*> map_device(std::uint64_t physical, std::uint64_t siz
 /// A view of memory that firmware filled: by the direct map, or by a window where the memory is reserved.
 Result<std::span<const std::byte>> map_firmware(std::uint64_t physical, std::size_t size);
 
-/// A stack of `size` bytes, a multiple of 4096, with a guard below. The address of its top, for RSP.
-Result<std::uintptr_t> allocate_stack(std::size_t size);
-
 /// Whether an address is in no stack, but in the room between them.
 bool is_stack_guard(std::uint64_t address);
 bool is_kernel_code(std::uint64_t address);

@@ -22,9 +22,6 @@ void pause() {
 std::uint64_t timestamp() {
     return rdtsc();
 }
-unsigned current_cpu() {
-    return 0;
-}
 
 bool interrupts_enabled() {
     return (read_flags() & interrupt_flag) != 0;

@@ -38,6 +38,10 @@ class FirmwareMemory final : public acpi::PhysicalMemory {
     }
 };
 
+std::uintptr_t top_of(std::span<std::byte> stack) {
+    return reinterpret_cast<std::uintptr_t>(stack.data() + stack.size());
+}
+
 /// The DSDT and all SSDTs may hold the soft-off state.
 std::optional<acpi::SleepType> find_soft_off(const acpi::Tables& tables) {
     for (const acpi::Table& table : tables.all()) {
@@ -81,11 +85,13 @@ Result<std::uintptr_t> take_memory(const boot::BootInfo& info) {
         return std::unexpected(done.error());
     for (const auto stack :
          {InterruptStack::double_fault, InterruptStack::nmi, InterruptStack::machine_check}) {
-        const auto top = allocate_stack(exception_stack_size);
-        if (!top) return top;
-        set_interrupt_stack(stack, *top);
+        const auto memory = allocate_guarded_stack(exception_stack_size);
+        if (!memory) return std::unexpected(memory.error());
+        set_interrupt_stack(stack, top_of(*memory));
     }
-    return allocate_stack(main_stack_size);
+    const auto memory = allocate_guarded_stack(main_stack_size);
+    if (!memory) return std::unexpected(memory.error());
+    return top_of(*memory);
 }
 
 void continue_on_stack(std::uintptr_t top, void (*next)()) {

@@ -26,6 +26,8 @@ constinit TickScale scale;
 constinit std::uint64_t zero = 0;
 /// The time stamp that the timer is armed for, 0 when it is not.
 constinit volatile std::uint64_t armed_for = 0;
+/// As `set_timer` was told.
+constinit std::uint64_t timer_deadline_ns = no_deadline;
 
 constexpr std::uint32_t first_hypervisor_leaf = 0x4000'0000;
 constexpr std::uint32_t timing_leaf = 0x4000'0010;
@@ -89,6 +91,25 @@ std::optional<Measured> measure(const acpi::Fadt* fadt) {
     return measure_against(reference, "the 8254 timer");
 }
 
+std::uint64_t tsc_at(std::uint64_t time_ns) {
+    std::uint64_t tsc = 0;
+    return __builtin_add_overflow(zero, ticks_in(time_ns, description.tsc_frequency), &tsc)
+               ? ~std::uint64_t{0}
+               : tsc;
+}
+
+/// Has the timer interrupt at that time, or earlier. False when that time has come already.
+bool arm_by(std::uint64_t deadline_ns) {
+    const std::uint64_t deadline = tsc_at(deadline_ns);
+    const std::uint64_t now = rdtsc();
+    // A timer that is set for an earlier time wakes early, and the waiter looks at the clock again.
+    if (armed_for == 0 || armed_for > deadline || armed_for <= now) {
+        armed_for = deadline;
+        arm_timer(deadline);
+    }
+    return deadline > now;
+}
+
 }  // namespace
 
 Result<void> start_clock(const acpi::Fadt* fadt, std::uint64_t zero_tsc) {
@@ -132,25 +153,22 @@ std::uint64_t timestamp_frequency() {
 
 void handle_timer_interrupt() {
     armed_for = 0;
+    if (now_ns() >= timer_deadline_ns)
+        timer_deadline_ns = no_deadline;
+    else
+        arm_by(timer_deadline_ns);
+}
+
+void set_timer(std::uint64_t deadline_ns) {
+    timer_deadline_ns = deadline_ns;
+    if (deadline_ns != no_deadline) arm_by(deadline_ns);
 }
 
 void wait_for_interrupt(std::uint64_t deadline_ns) {
-    if (deadline_ns != no_deadline) {
-        std::uint64_t deadline = 0;
-        if (__builtin_add_overflow(zero, ticks_in(deadline_ns, description.tsc_frequency), &deadline))
-            deadline = ~std::uint64_t{0};
-        const std::uint64_t now = rdtsc();
-        if (deadline <= now) {
-            // Interrupts get their chance all the same: after sti the next instruction still runs without
-            // them.
-            asm volatile("sti; nop; cli" : : : "memory");
-            return;
-        }
-        // A timer that is set for an earlier time wakes early, and the caller looks at the clock again.
-        if (armed_for == 0 || armed_for > deadline || armed_for <= now) {
-            armed_for = deadline;
-            arm_timer(deadline);
-        }
+    if (deadline_ns != no_deadline && !arm_by(deadline_ns)) {
+        // Interrupts get their chance all the same: after sti the next instruction still runs without them.
+        asm volatile("sti; nop; cli" : : : "memory");
+        return;
     }
     asm volatile("sti; hlt; cli" : : : "memory");
 }

@@ -7,6 +7,7 @@
 #include "guest/arch/arch.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/clock.h"
+#include "guest/arch/x86_64/cpus.h"
 #include "guest/arch/x86_64/exception.h"
 #include "guest/arch/x86_64/exception_text.h"
 #include "guest/arch/x86_64/local_apic.h"
@@ -163,6 +164,7 @@ extern "C" void exo_handle_interrupt(const InterruptFrame* frame) {
     if (number <= vector::last_device) supply.at(number).handle();
     if (number == vector::timer) handle_timer_interrupt();
     end_of_interrupt();
+    run_interrupt_exit_hook();
 }
 
 }  // namespace exo::guest::arch

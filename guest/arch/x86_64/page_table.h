@@ -74,6 +74,24 @@ class PageTable {
         return fill(root_, page_size_1g * 512, virtual_address, physical, size, leaf_bits(access, caching));
     }
 
+    /// Takes away the pages of a range that `map` filled: whole pages, all of them mapped, or else nothing is
+    /// changed and the answer is `invalid`. Translations may stay cached until they are flushed. Tables stay.
+    MapResult unmap(uint64_t virtual_address, uint64_t size) {
+        if (size == 0 || virtual_address + (size - 1) < virtual_address) return MapResult::invalid;
+        for (uint64_t done = 0; done < size;) {
+            const Translation there = translate(virtual_address + done);
+            if (!there.mapped || (virtual_address + done) % there.page != 0 || there.page > size - done)
+                return MapResult::invalid;
+            done += there.page;
+        }
+        for (uint64_t done = 0; done < size;) {
+            const uint64_t page = translate(virtual_address + done).page;
+            memory_.store(entry_of(virtual_address + done, page), 0);
+            done += page;
+        }
+        return MapResult::ok;
+    }
+
     /// What the processor would find at an address. When nothing is mapped, `page` is the size of the hole as
     /// far as one entry tells.
     Translation translate(uint64_t virtual_address) {
@@ -102,6 +120,14 @@ class PageTable {
         if (access != PageAccess::read_execute) bits |= page_bit::no_execute;
         if (caching == PageCaching::uncached) bits |= page_bit::cache_disable | page_bit::write_through;
         return bits;
+    }
+
+    /// The last-level entry of a page that is mapped.
+    uint64_t* entry_of(uint64_t virtual_address, uint64_t page) {
+        uint64_t table = root_;
+        for (uint64_t span = page_size_1g * 512; span > page; span /= 512)
+            table = memory_.table(table)[virtual_address / span % 512] & page_bit::address;
+        return memory_.table(table) + virtual_address / page % 512;
     }
 
     /// Fills the part of one table, whose entries cover `span` bytes each, that the range lies in.
