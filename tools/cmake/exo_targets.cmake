@@ -6,6 +6,11 @@ target_include_directories(exo_includes INTERFACE ${CMAKE_SOURCE_DIR})
 add_library(exo_warnings INTERFACE)
 target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror)
 
+# Code that may inline a context switch (guest/sched/switch): the switch pushes below the stack pointer, where nothing may be then.
+add_library(exo_no_red_zone INTERFACE)
+target_compile_options(exo_no_red_zone INTERFACE -mno-red-zone)
+target_compile_definitions(exo_no_red_zone INTERFACE EXO_NO_RED_ZONE)
+
 # Hosted code: the VMM, the tests, and the guest's subsystems compiled for the host.
 add_library(exo_hosted INTERFACE)
 target_link_libraries(exo_hosted INTERFACE exo_includes exo_warnings)
@@ -29,9 +34,9 @@ if(EXO_GUEST)
 
     # The kernel: System V ELF in the top 2 GiB, general registers only, no red zone because interrupts use the same stack.
     add_library(exo_kernel INTERFACE)
-    target_link_libraries(exo_kernel INTERFACE exo_includes exo_warnings)
+    target_link_libraries(exo_kernel INTERFACE exo_includes exo_warnings exo_no_red_zone)
     target_compile_options(exo_kernel INTERFACE
-        -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-red-zone -mno-sse -mno-mmx
+        -ffreestanding -fno-exceptions -fno-rtti -fno-pic -mcmodel=kernel -mno-sse -mno-mmx
         -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer -fno-stack-protector -fno-threadsafe-statics
         -fno-c++-static-destructors -fno-asynchronous-unwind-tables -fcf-protection=none -ffunction-sections -fdata-sections)
     target_link_options(exo_kernel INTERFACE
