@@ -1,6 +1,7 @@
 #pragma once
 
 #include "guest/sched/switch/context_entry.h"
+#include "guest/sched/switch/vector_clobbers.h"
 
 // The switch pushes where the compiler may otherwise keep a leaf function's variables, and nothing tells it.
 #ifndef EXO_NO_RED_ZONE
@@ -20,22 +21,6 @@ struct WindowedContext {
     }
 };
 static_assert(sizeof(WindowedContext) == 16);
-
-// Registers the switch loses beyond the general ones, as far as the compiler knows them at all.
-#ifdef __SSE__
-#define EXO_LOST_SSE                                                                                    \
-    , "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", \
-        "xmm12", "xmm13", "xmm14", "xmm15"
-#else
-#define EXO_LOST_SSE
-#endif
-#ifdef __AVX512F__
-#define EXO_LOST_AVX512                                                                                  \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", \
-        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
-#else
-#define EXO_LOST_AVX512
-#endif
 
 /// Leaves the running context in `from` and continues `to`. Returns when something switches back to `from`,
 /// with the value it passed: threads use that to finish the hand-over on behalf of the one that left.
@@ -63,12 +48,9 @@ static_assert(sizeof(WindowedContext) == 16);
         "popq %%rbp"
         : [leaving] "+D"(leaving), [coming] "+S"(coming), "+a"(value)
         :
-        : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "st",
-          "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" EXO_LOST_SSE EXO_LOST_AVX512);
+        : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
+          EXO_VECTOR_CLOBBERS);
     return value;
 }
-
-#undef EXO_LOST_SSE
-#undef EXO_LOST_AVX512
 
 }  // namespace exo::guest
