@@ -8,7 +8,7 @@
 
 namespace exo::guest {
 // The scheduler's; the facade only carries pointers to them.
-class RunQueue;
+class SchedulerCpu;
 class Thread;
 }  // namespace exo::guest
 
@@ -35,13 +35,14 @@ unsigned cpu_count();
 /// that may not move, is it still so when the caller looks at it. One load on x86_64.
 unsigned current_cpu();
 
-/// What each processor has for itself: the scheduler's two pointers, null until the scheduler sets them. Who
-/// writes to it has interrupts off and is on that processor.
+/// What each processor has for itself; the pointers are null until the scheduler sets them. Who writes to it
+/// has interrupts off and is on that processor.
 struct CpuLocal {
     CpuLocal* self = nullptr;  ///< of x86_64: GS's base points here, so that the block is found by one load
     unsigned number = 0;
     Thread* current_thread = nullptr;
-    RunQueue* run_queue = nullptr;
+    void* heap_cache = nullptr;  ///< of the current thread
+    SchedulerCpu* scheduler = nullptr;
 };
 
 /// The block of the processor this runs on; what `current_cpu` says of moving holds here too. One load on
@@ -49,6 +50,11 @@ struct CpuLocal {
 CpuLocal& cpu_local();
 /// The block of processor `cpu`, below `cpu_count()`.
 CpuLocal& cpu_local(unsigned cpu);
+
+/// These two of the block are the thread's own, wherever it runs, so they may be asked for at any time: on
+/// x86_64 each is a single load, which no interrupt divides.
+Thread* current_thread();
+void* current_heap_cache();
 
 /// Starts every other processor of the machine (at most `maximum_cpus` in all). Each calls `entry(cpu)` on a
 /// stack of its own, with interrupts off, its timer disarmed and its CpuLocal in place; `entry` never

@@ -67,6 +67,12 @@ CpuLocal& cpu_local() {
 CpuLocal& cpu_local(unsigned) {
     return only_cpu;
 }
+Thread* current_thread() {
+    return only_cpu.current_thread;
+}
+void* current_heap_cache() {
+    return only_cpu.heap_cache;
+}
 void start_other_cpus(void (*)(unsigned)) {}
 
 void interrupt_cpu(unsigned) {

@@ -20,6 +20,12 @@ CpuLocal& cpu_local() {
 CpuLocal& cpu_local(unsigned) {
     return boot_cpu;
 }
+Thread* current_thread() {
+    return boot_cpu.current_thread;
+}
+void* current_heap_cache() {
+    return boot_cpu.heap_cache;
+}
 void start_other_cpus(void (*)(unsigned)) {}
 
 void interrupt_cpu(unsigned) {}
