@@ -10,11 +10,6 @@ std::uint32_t clamp_ns(std::chrono::nanoseconds duration) {
     return static_cast<std::uint32_t>(std::clamp<std::int64_t>(duration.count(), 0, most));
 }
 
-void MovingDuration::add(std::chrono::nanoseconds sample) {
-    const std::int64_t scaled = std::max<std::int64_t>(clamp_ns(sample), 1) * fraction;
-    mean_ = mean_ == 0 ? scaled : mean_ + (scaled - mean_) / 8;
-}
-
 void ServiceTimes::add(DiskOperation operation, std::uint32_t bytes, std::chrono::nanoseconds duration) {
     switch (operation) {
         case DiskOperation::read:

@@ -1,0 +1,237 @@
+#include "guest/drivers/adaptive/controller.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <random>
+#include <vector>
+
+namespace exo::guest {
+namespace {
+
+/// A machine with one waiter and a device: an operation takes what the device takes, plus what its plan
+/// costs.
+class Machine {
+  public:
+    std::uint64_t interrupt_ns = 10'000;
+    std::uint64_t poll_ns = 500;
+    std::uint64_t handover_ns = 300;
+    bool tells_service = true;
+    std::uint32_t runnable = 0;
+
+    struct Result {
+        std::uint64_t latency_ns;
+        std::uint64_t cpu_ns;
+        bool slept;
+    };
+
+    Result run(std::uint64_t service, const IoPlan& plan) const {
+        const std::uint64_t polled = service + poll_ns;
+        if (plan.poll_budget_ns >= polled) return {polled, handover_ns + polled, false};
+        return {service + interrupt_ns, handover_ns + interrupt_ns + plan.poll_budget_ns, true};
+    }
+};
+
+struct Outcome {
+    std::uint64_t median_ns;
+    std::uint64_t cpu_ns;  ///< mean
+    std::uint64_t cost(std::uint64_t price) const { return median_ns + cpu_ns * price / 1000; }
+};
+
+using Service = std::function<std::uint64_t()>;
+
+/// Closed loop of one operation after the other, `think_ns` apart.
+Outcome drive(Controller& controller, const Machine& machine, const Service& service, std::uint64_t think_ns,
+              std::size_t operations, std::uint64_t& now) {
+    std::vector<std::uint64_t> latencies;
+    std::uint64_t cpu = 0;
+    for (std::size_t i = 0; i < operations; ++i) {
+        const bool timed = controller.begin();
+        const std::uint64_t took = service();
+        const Machine::Result result = machine.run(took, controller.plan(timed));
+        now += result.latency_ns + machine.handover_ns + think_ns;
+        latencies.push_back(result.latency_ns);
+        cpu += result.cpu_ns;
+        controller.end(1);
+        if (!timed) continue;
+        const std::uint64_t own_cpu =
+            machine.handover_ns + (result.slept ? machine.interrupt_ns : machine.poll_ns);
+        controller.sample({.latency_ns = result.latency_ns,
+                           .service_ns = machine.tells_service ? took : 0,
+                           .cpu_ns = own_cpu,
+                           .slept = result.slept},
+                          now, 1, machine.runnable);
+    }
+    std::ranges::nth_element(latencies, latencies.begin() + static_cast<std::ptrdiff_t>(operations / 2));
+    return {latencies[operations / 2], cpu / operations};
+}
+
+Outcome drive_mode(std::optional<IoMode> mode, std::uint32_t price, const Machine& machine,
+                   const Service& service, std::uint64_t think_ns) {
+    Controller controller({.price = {price}, .fixed = mode});
+    std::uint64_t now = ns_per_s;
+    drive(controller, machine, service, think_ns, 2'000, now);
+    return drive(controller, machine, service, think_ns, 20'000, now);
+}
+
+Service constant(std::uint64_t ns) {
+    return [ns] { return ns; };
+}
+
+class AgainstStaticModes
+    : public testing::TestWithParam<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>> {};
+
+/// The aim of it all, on a machine without noise.
+TEST_P(AgainstStaticModes, IsWithinFivePercentOfTheBetterOne) {
+    const auto [price, service_ns, think_ns] = GetParam();
+    const Machine machine;
+    const Service service = constant(service_ns);
+    const std::uint64_t interrupt =
+        drive_mode(IoMode::interrupt, price, machine, service, think_ns).cost(price);
+    const std::uint64_t polling = drive_mode(IoMode::polling, price, machine, service, think_ns).cost(price);
+    const std::uint64_t adaptive = drive_mode(std::nullopt, price, machine, service, think_ns).cost(price);
+    EXPECT_LE(adaptive, std::min(interrupt, polling) * 105 / 100)
+        << "interrupt " << interrupt << ", polling " << polling;
+}
+
+INSTANTIATE_TEST_SUITE_P(Loads, AgainstStaticModes,
+                         testing::Combine(testing::Values(100, 1'000, 10'000),
+                                          testing::Values(100, 5'000, 10'000, 50'000, 100'000, 1'000'000),
+                                          testing::Values(0, 100'000, 10'000'000)));
+
+TEST(Controller, BeatsEveryStaticModeWhenTheDeviceVaries) {
+    const Machine machine;
+    std::mt19937 random(7);
+    const Service service = [&] {
+        return random() % 10 == 0 ? std::uint64_t{400'000} : std::uint64_t{3'000};
+    };
+    const auto cost = [&](std::optional<IoMode> mode) {
+        const Outcome outcome = drive_mode(mode, 1000, machine, service, 0);
+        return outcome.median_ns + outcome.cpu_ns;
+    };
+    const std::uint64_t adaptive = cost(std::nullopt);
+    EXPECT_LT(adaptive * 11 / 10, cost(IoMode::interrupt));
+    EXPECT_LT(adaptive * 11 / 10, cost(IoMode::polling));
+}
+
+TEST(Controller, StartsByTheOriginalThresholdsAndLearnsWithinAFewOperations) {
+    Controller controller;
+    EXPECT_EQ(controller.plan().mode, IoMode::interrupt);
+    std::uint64_t now = ns_per_s;
+    drive(controller, Machine{}, constant(1'000), 1'000'000, 50, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::polling) << "a device quicker than its interrupt";
+}
+
+TEST(Controller, FollowsADeviceThatChanges) {
+    const Machine machine;
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    drive(controller, machine, constant(2'000), 0, 20'000, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::polling);
+    drive(controller, machine, constant(1'000'000), 0, 300, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::interrupt);
+    drive(controller, machine, constant(2'000), 0, 5'000, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::polling);
+}
+
+TEST(Controller, DoesNotFlapWhereTheModesCostTheSame) {
+    const Machine machine;
+    std::mt19937 random(1);
+    // By polling (s + 0.5) + (s + 0.8), by interrupt (s + 10) + 10.3: they meet at s = 19 µs.
+    const Service service = [&] { return 14'000 + random() % 10'000; };
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    drive(controller, machine, service, 0, 2'000, now);
+    const std::uint64_t before = controller.switches();
+    drive(controller, machine, service, 0, 100'000, now);
+    EXPECT_LE(controller.switches() - before, 2u);
+}
+
+TEST(Controller, LearnsWhatTheMachineTakes) {
+    Machine machine;
+    machine.interrupt_ns = 42'000;
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    drive(controller, machine, constant(30'000), 0, 5'000, now);
+    EXPECT_NEAR(controller.observation().interrupt_overhead_ns, 42'000, 500);
+    EXPECT_NEAR(controller.observation().polling_overhead_ns, 500, 50);
+    machine.interrupt_ns = 4'000;
+    drive(controller, machine, constant(30'000), 0, 40'000, now);
+    EXPECT_NEAR(controller.observation().interrupt_overhead_ns, 4'000, 2'000) << "probing keeps it fresh";
+}
+
+TEST(Controller, ADeviceThatTellsNothingIsJudgedByPolling) {
+    Machine machine;
+    machine.tells_service = false;
+    Controller quick;
+    std::uint64_t now = ns_per_s;
+    drive(quick, machine, constant(2'000), 0, 5'000, now);
+    EXPECT_EQ(quick.plan().mode, IoMode::polling);
+    Controller slow;
+    drive(slow, machine, constant(150'000), 0, 5'000, now);
+    EXPECT_EQ(slow.plan().mode, IoMode::interrupt);
+}
+
+TEST(Controller, ALiarCostsTimeNotCorrectness) {
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    for (int i = 0; i < 10'000; ++i) {
+        const bool timed = controller.begin();
+        controller.end(1);
+        now += 20'000;
+        if (timed)
+            controller.sample({20'000, ~std::uint64_t{0}, 10'000, controller.plan(timed).poll_budget_ns == 0},
+                              now, 1, 0);
+    }
+    EXPECT_LE(controller.service().quantile(1000), 24'000u) << "never longer than what was seen here";
+}
+
+TEST(Controller, FixedModesStayAndCount) {
+    Controller controller({.fixed = IoMode::interrupt});
+    std::uint64_t now = ns_per_s;
+    drive(controller, Machine{}, constant(1'000), 0, 10'000, now);
+    EXPECT_EQ(controller.switches(), 0u);
+    const IoModeStatistics statistics = controller.statistics(IoMode::interrupt, now);
+    EXPECT_EQ(statistics.operations, 10'000u);
+    EXPECT_GT(statistics.latency.total(), 500u);
+    EXPECT_NEAR(static_cast<double>(statistics.time_ns), static_cast<double>(now - ns_per_s), 1e6);
+    controller.configure({.fixed = IoMode::batch}, now);
+    EXPECT_EQ(controller.plan(), fixed_plan(IoMode::batch));
+    EXPECT_EQ(controller.switches(), 1u);
+}
+
+TEST(Controller, WithoutAnInterruptEverythingIsPolled) {
+    Controller controller({.fixed = IoMode::interrupt, .has_interrupt = false});
+    EXPECT_EQ(controller.plan().mode, IoMode::polling);
+    std::uint64_t now = ns_per_s;
+    drive(controller, Machine{}, constant(5'000'000), 0, 100, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::polling);
+}
+
+TEST(Controller, GivesTheCpuToOthersThatWantIt) {
+    Machine machine;
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    drive(controller, machine, constant(12'000), 0, 5'000, now);
+    EXPECT_NE(controller.plan().mode, IoMode::interrupt);
+    machine.runnable = 8;
+    drive(controller, machine, constant(12'000), 0, 5'000, now);
+    EXPECT_EQ(controller.plan().mode, IoMode::interrupt);
+}
+
+TEST(Controller, TimesAFewOfManyAndAllOfFew) {
+    Controller busy;
+    std::uint64_t now = ns_per_s;
+    drive(busy, Machine{}, constant(1'000), 0, 50'000, now);
+    std::size_t timed = 0;
+    for (int i = 0; i < 1'600; ++i) timed += busy.begin() ? 1 : 0;
+    EXPECT_EQ(timed, 100u);
+    Controller idle;
+    drive(idle, Machine{}, constant(1'000), 10 * ns_per_ms, 100, now);
+    EXPECT_TRUE(idle.begin());
+    EXPECT_TRUE(idle.begin());
+}
+
+}  // namespace
+}  // namespace exo::guest
