@@ -125,11 +125,13 @@ TEST_F(BatchStageTest, JoinsNothingAcrossUrgencyFuaOrOperation) {
     BlockRequest& urgent = write(8);
     urgent.urgency = BlockUrgency::urgent;
     stage.add(urgent);
-    BlockRequest& fua = write(16);
+    stage.add(write(16));
+    BlockRequest& fua = write(24);
     fua.fua = true;
     stage.add(fua);
-    stage.add(read(24));
-    EXPECT_EQ(stage.arrange().size(), 4u);
+    stage.add(write(32));
+    stage.add(read(40));
+    EXPECT_EQ(stage.arrange().size(), 6u);
 }
 
 TEST_F(BatchStageTest, RespectsTheDisksLimits) {
