@@ -2,6 +2,7 @@
 
 #include "guest/arch/x86_64/cpu.h"
 #include "guest/arch/x86_64/page_table.h"
+#include "guest/boot/direct_map.h"
 #include "guest/boot/firmware_memory_map.h"
 #include "shared/boot/boot_info.h"
 
@@ -49,26 +50,6 @@ Status map_kernel(const Firmware& firmware, const PlacedKernel& kernel, Tables& 
     return Status::success;
 }
 
-/// Widened to pages of 2 MiB where that does not meet the range before: it costs fewer tables, and these are
-/// not the kernel's final ones.
-Status map_ram(const Firmware& firmware, const boot::MemoryRange* ranges, size_t count, Tables& tables) {
-    uint64_t mapped_to = 0;
-    for (size_t i = 0; i < count; ++i) {
-        if (ranges[i].kind == boot::MemoryKind::mmio || ranges[i].kind == boot::MemoryKind::reserved)
-            continue;
-        constexpr uint64_t page = arch::page_size_2m;
-        uint64_t start = ranges[i].start / page * page;
-        const uint64_t end = (ranges[i].start + ranges[i].size + page - 1) / page * page;
-        if (start < mapped_to) start = mapped_to;
-        if (end <= start) continue;
-        const Status status = check(
-            firmware, tables.map(boot::direct_map_base + start, start, end - start, PageAccess::read_write));
-        if (status != Status::success) return status;
-        mapped_to = end;
-    }
-    return Status::success;
-}
-
 }  // namespace
 
 Status build_first_page_tables(const Firmware& firmware, const PlacedKernel& kernel, uint64_t& root) {
@@ -85,7 +66,7 @@ Status build_first_page_tables(const Firmware& firmware, const PlacedKernel& ker
     status = map.fetch(firmware);
     if (status != Status::success) return report(firmware, status, "memory map");
     map.convert();
-    status = map_ram(firmware, map.ranges(), map.range_count(), tables);
+    status = check(firmware, boot::map_direct(tables, map.ranges(), map.range_count()));
     if (status != Status::success) return status;
 
     const uint64_t image = reinterpret_cast<uint64_t>(firmware.loaded->image_base);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "guest/boot/memory_ranges.h"
 #include "guest/boot/uefi.h"
 #include "shared/boot/boot_info.h"
 
@@ -39,27 +40,11 @@ inline size_t convert_memory_map(const uint8_t* descriptors, size_t size, size_t
         const auto& from = *reinterpret_cast<const MemoryDescriptor*>(descriptors + offset);
         if (from.page_count == 0 || from.page_count > max_pages || from.physical_start >= max_pages * page)
             continue;
-        size_t place = count++;
-        for (; place > 0 && ranges[place - 1].start > from.physical_start; --place)
-            ranges[place] = ranges[place - 1];
-        ranges[place] = {from.physical_start / page * page, from.page_count * page, kind_of(from.type), 0};
+        boot::insert_range(
+            ranges, count,
+            {from.physical_start / page * page, from.page_count * page, kind_of(from.type), 0});
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < count; ++i) {
-        boot::MemoryRange range = ranges[i];
-        if (kept > 0) {
-            boot::MemoryRange& last = ranges[kept - 1];
-            const uint64_t end = last.start + last.size;
-            if (range.start + range.size <= end) continue;
-            if (range.start < end) range = {end, range.start + range.size - end, range.kind, 0};
-            if (range.start == end && range.kind == last.kind) {
-                last.size += range.size;
-                continue;
-            }
-        }
-        ranges[kept++] = range;
-    }
-    return kept;
+    return boot::join_ranges(ranges, count);
 }
 
 }  // namespace exo::guest::uefi

@@ -16,7 +16,8 @@ struct BootEnvironment {
     std::span<const boot::MemoryRange> memory_map = {};
     std::string_view firmware_vendor = {};  ///< empty when unknown
     std::uint32_t firmware_revision = 0;
-    std::uint32_t uefi_revision = 0;               ///< major in the top half, minor × 10 in the lower
+    /// Major in the top half, minor × 10 in the lower; 0 when a VMM started the kernel without firmware.
+    std::uint32_t uefi_revision = 0;
     std::uint64_t loader_tsc = 0;                  ///< time stamp at the loader's entry
     std::optional<boot::BootDisk> boot_disk = {};  ///< nothing when the loader did not come from a disk
 };

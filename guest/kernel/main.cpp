@@ -106,8 +106,12 @@ void print_banner(const arch::AcpiFindings& acpi) {
     const std::string_view hypervisor = arch::hypervisor_name();
     const std::size_t cpus = acpi.madt ? std::max<std::size_t>(acpi.madt->cpu_count, 1) : 1;
     print("\nExo-OS " EXO_VERSION " (" EXO_BUILD_TYPE ")\n");
-    banner_line("firmware", "{}, UEFI {}.{}", boot.firmware_vendor.empty() ? "unknown" : boot.firmware_vendor,
-                boot.uefi_revision >> 16, (boot.uefi_revision & 0xffff) / 10);
+    if (boot.uefi_revision == 0)
+        banner_line("firmware", "none, started directly");
+    else
+        banner_line("firmware", "{}, UEFI {}.{}",
+                    boot.firmware_vendor.empty() ? "unknown" : boot.firmware_vendor, boot.uefi_revision >> 16,
+                    (boot.uefi_revision & 0xffff) / 10);
     banner_line("platform", "{}{}{}", arch::platform_name(), hypervisor.empty() ? "" : ", under ",
                 hypervisor);
     banner_line("cpu", "{}, 1 of {} in use", arch::cpu_name(), cpus);

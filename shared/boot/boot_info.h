@@ -3,8 +3,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// What the loader hands to the kernel. Every address is guest-physical; everything lies in memory that the
-/// map marks as `loader`, so the kernel can keep it until it has copied what it needs.
+/// What the loader, or the PVH entry of a kernel started directly, hands to the kernel. Every address is
+/// guest-physical; everything lies in memory that the map marks as `loader`, so the kernel can keep it until
+/// it has copied what it needs.
 namespace exo::boot {
 
 /// Where the direct map of physical memory starts: physical address P is visible at direct_map_base + P.
@@ -56,7 +57,7 @@ struct BootInfo {
     uint64_t loader_tsc;       ///< TSC at the loader's entry
     uint64_t firmware_vendor;  ///< UTF-8, NUL-terminated; 0 when unknown
     uint32_t firmware_revision;
-    uint32_t uefi_revision;
+    uint32_t uefi_revision;  ///< 0 when a VMM started the kernel without firmware
     BootDisk boot_disk;
 };
 static_assert(offsetof(BootInfo, memory_map) == 16);

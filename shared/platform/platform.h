@@ -18,7 +18,7 @@ inline constexpr uint16_t phase_port = 0x0602;
 
 /// Points of the boot that the guest reports, in the order in which they pass.
 enum class BootPhase : uint8_t {
-    loader_entry = 1,  ///< the firmware handed over to the PE loader
+    loader_entry = 1,  ///< the firmware handed over to the PE loader; in a direct boot, the first instruction
     kernel_entry = 2,  ///< first instruction of the kernel in its own address space
     ready = 3,         ///< devices probed; the shell or the command is about to start
 };

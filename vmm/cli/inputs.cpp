@@ -19,6 +19,21 @@ Result<firmware::FlashImage> load_firmware(const std::string& option) {
     return firmware::FlashImage::load(*build);
 }
 
+Result<void> prepare_uefi(const RunOptions& options, RunInputs& inputs) {
+    if (auto fits = check_efi_application(inputs.kernel, options.kernel); !fits) return fits;
+    auto firmware = load_firmware(options.firmware);
+    if (!firmware) return std::unexpected(firmware.error());
+    inputs.firmware.emplace(std::move(*firmware));
+    return {};
+}
+
+Result<void> prepare_direct(const RunOptions& options, RunInputs& inputs) {
+    auto kernel = parse_direct_kernel(inputs.kernel, options.kernel);
+    if (!kernel) return std::unexpected(kernel.error());
+    inputs.direct_kernel = std::move(*kernel);
+    return {};
+}
+
 /// Two options name the same file, by whatever paths.
 bool same_file(const DiskOption& a, const DiskOption& b) {
     struct stat one{};
@@ -61,10 +76,12 @@ Result<RunInputs> load_inputs(const RunOptions& options) {
         return std::unexpected(done.error());
     auto kernel = load_kernel(options.kernel, options.memory);
     if (!kernel) return std::unexpected(kernel.error());
-    auto firmware = load_firmware(options.firmware);
-    if (!firmware) return std::unexpected(firmware.error());
+    RunInputs inputs{.kernel = std::move(*kernel), .firmware = {}, .direct_kernel = {}, .disks = {}};
+    if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, inputs)
+                                                     : prepare_direct(options, inputs);
+        !done)
+        return std::unexpected(done.error());
     if (auto done = check_distinct(options.disks); !done) return std::unexpected(done.error());
-    RunInputs inputs{std::move(*kernel), std::move(*firmware), {}};
     for (const DiskOption& option : options.disks) {
         auto disk = open_disk({.path = option.path, .read_only = option.read_only, .direct = option.direct});
         if (!disk) return std::unexpected(disk.error());

@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "firmware/flash_image.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/options.h"
+#include "vmm/machine/direct/direct_kernel.h"
 #include "vmm/storage/disk.h"
 
 namespace exo::vmm {
@@ -15,8 +17,9 @@ namespace exo::vmm {
 /// Everything that `vmm run` reads from files, opened and checked, before KVM is touched.
 struct RunInputs {
     std::vector<std::byte> kernel;
-    firmware::FlashImage firmware;
-    std::vector<std::unique_ptr<Disk>> disks;  ///< in the order of the options
+    std::optional<firmware::FlashImage> firmware;  ///< nothing when the kernel starts directly
+    std::optional<DirectKernel> direct_kernel;     ///< has views of `kernel`
+    std::vector<std::unique_ptr<Disk>> disks;      ///< in the order of the options
 };
 
 Result<RunInputs> load_inputs(const RunOptions& options);

@@ -12,8 +12,7 @@ namespace exo::vmm {
 /// Whether these bytes are an EFI application for x86_64 (PE32+, Microsoft's PE specification).
 Result<void> check_efi_application(std::span<const std::byte> image, const std::string& name);
 
-/// Reads and checks the file that the firmware is to start. It must leave most of the guest's `memory`
-/// (bytes) free.
+/// Reads the file that is to start. It must leave most of the guest's `memory` (bytes) free.
 Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_t memory);
 
 }  // namespace exo::vmm

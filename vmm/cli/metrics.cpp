@@ -20,8 +20,12 @@ Json milliseconds(BootTimeline::Time time, std::chrono::nanoseconds from) {
     return std::round(ms * 1000) / 1000;
 }
 
-Json boot(const BootTimeline& timeline, std::chrono::nanoseconds start) {
+Json boot(const RunMetrics& metrics) {
+    const BootTimeline& timeline = metrics.report.timeline;
+    const auto start = metrics.process_start;
     return {{"process_start", 0.0},
+            {"inputs_read", milliseconds(metrics.inputs_read, start)},
+            {"machine_made", milliseconds(metrics.machine_made, start)},
             {"vcpu_start", milliseconds(timeline.vcpu_start, start)},
             {"firmware_handover", milliseconds(timeline.firmware_handover, start)},
             {"kernel_entry", milliseconds(timeline.kernel_entry, start)},
@@ -84,7 +88,7 @@ std::string metrics_json(const RunMetrics& metrics) {
                        {"status", metrics.status},
                        {"end", metrics.end},
                        {"restarts", metrics.restarts},
-                       {"boot_ms", boot(report.timeline, metrics.process_start)},
+                       {"boot_ms", boot(metrics)},
                        {"vmm_private_kib", metrics.private_kib},
                        {"exits_to_user_space", exits(report.exits)},
                        {"kvm", kvm_statistics(report.kvm)},

@@ -14,9 +14,11 @@ struct RunMetrics {
     int status = 0;
     std::string end;  ///< why the run ended, one word
     unsigned restarts = 0;
-    std::chrono::nanoseconds process_start{};  ///< on the clock of the machine's timeline
-    std::uint64_t private_kib = 0;             ///< of the VMM, without guest memory and firmware
-    MachineReport report;                      ///< of the last machine
+    std::chrono::nanoseconds process_start{};  ///< on the clock of the machine's timeline, like the next two
+    BootTimeline::Time inputs_read;
+    BootTimeline::Time machine_made;  ///< memory, kernel, devices and vCPUs are in place
+    std::uint64_t private_kib = 0;    ///< of the VMM, without guest memory and firmware
+    MachineReport report;             ///< of the last machine
 };
 
 /// The JSON document; README.md of vmm/ describes its fields.

@@ -41,7 +41,7 @@ class RunFormatter final : public CLI::Formatter {
 };
 
 CLI::App* add_run(CLI::App& app, RunText& text) {
-    CLI::App* run = app.add_subcommand("run", "Boot a guest through stock OVMF");
+    CLI::App* run = app.add_subcommand("run", "Boot a guest, through stock OVMF or directly");
     run->formatter(std::make_shared<RunFormatter>());
     run->footer(
         "What follows -- is the command that the guest runs; its status becomes the status of vmm. Without "
@@ -55,7 +55,11 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
     run->add_option("--firmware", text.firmware,
                     "'auto', or a code file of OVMF; its VARS file lies beside it")
         ->type_name("auto|FILE");
-    run->add_option("--boot", text.boot, "How the guest starts: 'uefi'")->type_name("HOW")->group("");
+    run->add_option(
+           "--boot", text.boot,
+           "'uefi': through the firmware; 'direct': without it, at once: exo.efi, an ELF kernel with a "
+           "PVH entry, or a Linux bzImage (uefi)")
+        ->type_name("uefi|direct");
     run->add_option("--cpus", text.cpus, "vCPUs, 1 to 64 (1)")->type_name("N");
     run->add_option("--memory", text.memory, "Guest memory, such as 512M or 4G (256M)")->type_name("SIZE");
     run->add_option(
@@ -97,11 +101,9 @@ Result<std::uint64_t> parse_memory(const std::string& text) {
     return bytes;
 }
 
-Result<void> check_boot(const std::string& how) {
-    if (how == "uefi") return {};
-    if (how == "direct")
-        return fail("cannot boot the guest directly", "this version of vmm boots through UEFI firmware only",
-                    fmt::format("{}uefi is the way it boots.", not_yet));
+Result<BootMethod> parse_boot(const std::string& how) {
+    if (how == "uefi") return BootMethod::uefi;
+    if (how == "direct") return BootMethod::direct;
     return fail(fmt::format("cannot boot the guest by '{}'", how), "there is no such way", see_help);
 }
 
@@ -114,7 +116,12 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.guest_command = std::move(guest_command);
     if (text.kernel.empty())
         return fail("there is nothing to boot", "--kernel is missing", "Give --kernel exo.efi.");
-    if (auto boot = check_boot(text.boot); !boot) return std::unexpected(boot.error());
+    const auto boot = parse_boot(text.boot);
+    if (!boot) return std::unexpected(boot.error());
+    options.boot = *boot;
+    if (options.boot == BootMethod::direct && text.firmware != "auto")
+        return fail("cannot use --firmware", "--boot direct starts the kernel without firmware",
+                    "Leave one of them out.");
     const auto cpus = parse_cpus(text.cpus);
     if (!cpus) return std::unexpected(cpus.error());
     options.cpus = *cpus;

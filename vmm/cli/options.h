@@ -17,8 +17,15 @@ struct DiskOption {
     bool direct = false;
 };
 
+/// How the guest starts.
+enum class BootMethod : std::uint8_t {
+    uefi,   ///< by the firmware
+    direct  ///< the VMM itself starts the kernel
+};
+
 struct RunOptions {
     std::string kernel;
+    BootMethod boot = BootMethod::uefi;
     std::string firmware = "auto";
     unsigned cpus = 1;
     std::uint64_t memory = 0;  ///< bytes

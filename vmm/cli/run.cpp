@@ -47,12 +47,19 @@ class Run {
 MachineConfig Run::config() const {
     MachineConfig config{.cpus = options_.cpus,
                          .ram = layout::split_ram(options_.memory),
-                         .flash_variables = inputs_.firmware.variables(),
-                         .flash_code = inputs_.firmware.code(),
-                         .kernel = inputs_.kernel,
+                         .flash_variables = {},
+                         .flash_code = {},
+                         .kernel = {},
+                         .direct_kernel = inputs_.direct_kernel ? &*inputs_.direct_kernel : nullptr,
+                         .initrd = {},
                          .command_line = kernel_command_line(options_.guest_command),
                          .disks = {},
                          .trace_io = options_.trace_io};
+    if (inputs_.firmware) {
+        config.flash_variables = inputs_.firmware->variables();
+        config.flash_code = inputs_.firmware->code();
+        config.kernel = inputs_.kernel;
+    }
     for (std::size_t i = 0; i < inputs_.disks.size(); ++i)
         config.disks.push_back({options_.disks[i].path, *inputs_.disks[i]});
     return config;
@@ -70,7 +77,8 @@ Result<int> Run::to_the_end(RunMetrics& metrics) {
 
 /// True when the guest asked for a fresh start.
 Result<bool> Run::one_machine(RunMetrics& metrics) {
-    auto machine = Machine::create(system_, config(),
+    const MachineConfig used = config();
+    auto machine = Machine::create(system_, used,
                                    {.clock = clock_,
                                     .console = console_.output(),
                                     .firmware_log = {},
@@ -78,6 +86,7 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
                                         if (phase == platform::BootPhase::ready) console_.guest_ready();
                                     }});
     if (!machine) return std::unexpected(machine.error());
+    metrics.machine_made = clock_.now();
     console_.attach((*machine)->serial());
     if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
     Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
@@ -87,8 +96,8 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     metrics.status = status_of(outcome, end, metrics);
     if (const auto traced = (*machine)->finish_trace(); !traced) warn(traced.error());
     if (!options_.metrics.empty()) {
-        const std::array<std::span<const std::byte>, 3> not_ours = {
-            (*machine)->guest_memory(), inputs_.firmware.variables(), inputs_.firmware.code()};
+        const std::array<std::span<const std::byte>, 3> not_ours = {(*machine)->guest_memory(),
+                                                                    used.flash_variables, used.flash_code};
         metrics.private_kib = own_private_kib(not_ours);
         metrics.report = (*machine)->report();
     }
@@ -129,6 +138,7 @@ Result<void> check_host(const KvmSystem& system, const RunOptions& options) {
 Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_start) {
     auto inputs = load_inputs(options);
     if (!inputs) return std::unexpected(inputs.error());
+    const auto inputs_read = SystemClock().now();
     const auto system = KvmSystem::open();
     if (!system) return std::unexpected(system.error());
     if (auto fits = check_host(*system, options); !fits) return std::unexpected(fits.error());
@@ -139,6 +149,7 @@ Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_star
 
     RunMetrics metrics;
     metrics.process_start = process_start;
+    metrics.inputs_read = inputs_read;
     Result<int> status = 0;
     {
         Console console(*wake, *signals);

@@ -57,6 +57,49 @@ VcpuExit decode(kvm_run& area) {
     }
 }
 
+constexpr std::uint32_t msr_mtrr_default_type = 0x2ff;
+constexpr std::uint64_t mtrrs_on_write_back = 1 << 11 | 6;
+
+constexpr std::uint64_t cr0_protection = 1;
+constexpr std::uint64_t cr0_extension_type = 1 << 4;
+constexpr std::uint64_t cr0_paging = 1ull << 31;
+constexpr std::uint64_t cr4_physical_address_extension = 1 << 5;
+constexpr std::uint64_t efer_long_mode = 1 << 8 | 1 << 10;  // enabled and active
+constexpr std::uint64_t rflags_reserved = 2;
+
+kvm_segment flat(std::uint16_t selector, std::uint8_t type, bool long_mode) {
+    kvm_segment s{};
+    s.selector = selector;
+    s.limit = 0xffff'ffff;
+    s.type = type;
+    s.present = 1;
+    s.s = 1;
+    s.g = 1;
+    s.l = long_mode ? 1 : 0;
+    s.db = long_mode ? 0 : 1;
+    return s;
+}
+
+void put_segments(kvm_sregs& s, const CpuStart& start) {
+    constexpr std::uint16_t code_selector = 0x10;
+    constexpr std::uint16_t data_selector = 0x18;
+    constexpr std::uint16_t task_selector = 0x20;
+    constexpr std::uint8_t code = 0xb;  // readable, accessed
+    constexpr std::uint8_t data = 0x3;  // writable, accessed
+    constexpr std::uint8_t busy_task = 0xb;
+    s.cs = flat(code_selector, code, start.mode == CpuStart::Mode::long_64);
+    s.ds = s.es = s.fs = s.gs = s.ss = flat(data_selector, data, false);
+    s.tr = {};
+    s.tr.selector = task_selector;
+    s.tr.limit = 0x67;
+    s.tr.type = busy_task;
+    s.tr.present = 1;
+    s.gdt.base = start.descriptors.value;
+    s.gdt.limit = static_cast<std::uint16_t>(std::max<unsigned>(start.descriptors_size, 1) - 1);
+    s.idt.base = 0;
+    s.idt.limit = 0;
+}
+
 std::string segment(const char* name, const kvm_segment& s) {
     return fmt::format("{} {:04x} base {:016x} limit {:08x}", name, s.selector, s.base, s.limit);
 }
@@ -113,13 +156,44 @@ Result<void> Vcpu::set_cpuid(const CpuidTable& table) {
     return {};
 }
 
-Result<void> Vcpu::set_initial_msrs() {
+Result<void> Vcpu::set_msr(std::uint32_t index, std::uint64_t value) {
     alignas(kvm_msrs) std::byte buffer[sizeof(kvm_msrs) + sizeof(kvm_msr_entry)]{};
     auto* msrs = reinterpret_cast<kvm_msrs*>(buffer);
     msrs->nmsrs = 1;
-    msrs->entries[0].index = msr_misc_enable;
-    msrs->entries[0].data = misc_enable_fast_strings;
+    msrs->entries[0].index = index;
+    msrs->entries[0].data = value;
     if (auto done = kvm_ioctl(vcpu_.get(), KVM_SET_MSRS, msrs, "KVM_SET_MSRS"); !done)
+        return std::unexpected(done.error());
+    return {};
+}
+
+Result<void> Vcpu::set_initial_msrs() {
+    return set_msr(msr_misc_enable, misc_enable_fast_strings);
+}
+
+Result<void> Vcpu::set_start(const CpuStart& start) {
+    if (auto done = set_msr(msr_mtrr_default_type, mtrrs_on_write_back); !done) return done;
+    kvm_sregs s{};
+    if (auto got = kvm_ioctl(vcpu_.get(), KVM_GET_SREGS, &s, "KVM_GET_SREGS"); !got)
+        return std::unexpected(got.error());
+    put_segments(s, start);
+    s.cr0 = cr0_protection | cr0_extension_type;
+    s.cr4 = 0;
+    s.efer = 0;
+    if (start.mode == CpuStart::Mode::long_64) {
+        s.cr0 |= cr0_paging;
+        s.cr3 = start.page_tables.value;
+        s.cr4 = cr4_physical_address_extension;
+        s.efer = efer_long_mode;
+    }
+    if (auto done = kvm_ioctl(vcpu_.get(), KVM_SET_SREGS, &s, "KVM_SET_SREGS"); !done)
+        return std::unexpected(done.error());
+    kvm_regs r{};
+    r.rip = start.entry.value;
+    r.rbx = start.rbx;
+    r.rsi = start.rsi;
+    r.rflags = rflags_reserved;
+    if (auto done = kvm_ioctl(vcpu_.get(), KVM_SET_REGS, &r, "KVM_SET_REGS"); !done)
         return std::unexpected(done.error());
     return {};
 }

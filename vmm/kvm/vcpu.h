@@ -5,6 +5,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/file_descriptor.h"
+#include "vmm/kvm/cpu_start.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/exit.h"
 #include "vmm/kvm/vm.h"
@@ -27,6 +28,8 @@ class Vcpu {
     Result<void> set_cpuid(const CpuidTable& table);
     /// Model-specific registers that firmware expects to find set.
     Result<void> set_initial_msrs();
+    /// Instead of the reset vector. Also makes all memory cacheable, which is left to firmware otherwise.
+    Result<void> set_start(const CpuStart& start);
     /// Frequency of the guest's TSC; 0 when this host cannot tell.
     std::uint32_t tsc_khz() const;
 
@@ -45,6 +48,7 @@ class Vcpu {
   private:
     Vcpu(FileDescriptor vcpu, kvm_run* area, std::size_t area_size)
         : vcpu_(std::move(vcpu)), area_(area), area_size_(area_size) {}
+    Result<void> set_msr(std::uint32_t index, std::uint64_t value);
 
     FileDescriptor vcpu_;
     kvm_run* area_;

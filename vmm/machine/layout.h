@@ -68,6 +68,17 @@ constexpr FlashLayout place_flash(std::uint64_t variables_size, std::uint64_t co
     return {{code_start - variables_size, variables_size}, {code_start, code_size}};
 }
 
+/// Where a kernel that starts without firmware finds what it needs, below 640 KiB. ACPI tables, and what the
+/// kernel is given beside itself, lie at the top of low RAM.
+namespace direct {
+inline constexpr GuestAddress descriptors{0x500};
+inline constexpr GuestAddress start_info{0x1000};   ///< PVH: StartInfo, and its module
+inline constexpr GuestAddress memory_map{0x2000};   ///< PVH
+inline constexpr GuestAddress zero_page{0x7000};    ///< Linux
+inline constexpr GuestAddress page_tables{0x9000};  ///< Linux: six of them, for 4 GiB
+inline constexpr AddressRange command_line{0x2'0000, 64 * kib};
+}  // namespace direct
+
 // PCI: one bus. BARs decode only inside these windows.
 struct PciWindows {
     AddressRange io;

@@ -5,7 +5,9 @@
 #include <csignal>
 
 #include "shared/platform/exit_status.h"
+#include "vmm/machine/direct/direct_boot.h"
 #include "vmm/machine/exit_dispatch.h"
+#include "vmm/machine/without_firmware.h"
 
 namespace exo::vmm {
 namespace {
@@ -68,6 +70,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (done) done = machine->create_platform(config, *cpuid);
     if (done) done = machine->create_disks(config.disks);
     if (done) done = machine->create_vcpus(system, *cpuid);
+    if (done && config.direct_kernel != nullptr) done = machine->start_directly(config, *cpuid);
     if (!done) return std::unexpected(done.error());
     return machine;
 }
@@ -92,6 +95,7 @@ Result<void> Machine::map_memory(const MachineConfig& config) {
     std::uint32_t slot = 0;
     for (const GuestMemory::Region& region : memory_.regions())
         if (auto done = vm_.map({slot++, region.start, region.host}); !done) return done;
+    if (config.flash_code.empty()) return {};
     const auto place = layout::place_flash(config.flash_variables.size(), config.flash_code.size());
     if (!config.flash_variables.empty()) {
         const GuestAddress start{place.variables.start};
@@ -109,7 +113,7 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
                                   .flash_variables = config.flash_variables,
                                   .flash_code = config.flash_code,
                                   .kernel = config.kernel,
-                                  .initrd = {},
+                                  .initrd = config.initrd,
                                   .command_line = config.command_line};
     auto made = Platform::create(platform, {.memory = memory_,
                                             .clock = outside_.clock,
@@ -155,6 +159,19 @@ Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cp
         vcpus_.push_back(std::make_unique<VcpuSlot>(std::move(*vcpu)));
     }
     return {};
+}
+
+Result<void> Machine::start_directly(const MachineConfig& config, const CpuidTable& cpuid) {
+    const auto windows = layout::pci_windows(config.ram, physical_bits(cpuid));
+    set_up_without_firmware(platform_->pci(), platform_->ports(), windows);
+    const auto start = load_directly({.kernel = *config.direct_kernel,
+                                      .initrd = config.initrd,
+                                      .command_line = config.command_line,
+                                      .ram = config.ram,
+                                      .acpi = acpi::build({config.cpus, windows})},
+                                     memory_);
+    if (!start) return std::unexpected(start.error());
+    return vcpus_.front()->vcpu.set_start(*start);
 }
 
 Result<void> Machine::start() {

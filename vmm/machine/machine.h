@@ -18,6 +18,7 @@
 #include "vmm/kvm/msi_routes.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/machine/direct/direct_kernel.h"
 #include "vmm/machine/fusion_disk.h"
 #include "vmm/machine/guest_ram.h"
 #include "vmm/machine/io_trace.h"
@@ -37,10 +38,15 @@ struct MachineDisk {
 struct MachineConfig {
     unsigned cpus = 1;
     layout::RamSplit ram{};
-    /// Page-aligned, never written; they outlive the machine, as the kernel's bytes do.
+    /// Page-aligned, never written; they outlive the machine, as the kernel's bytes do. Empty when the kernel
+    /// starts directly.
     std::span<std::byte> flash_variables;
     std::span<std::byte> flash_code;
+    /// For the firmware to start; empty when it shall look for something on the disks.
     std::span<const std::byte> kernel;
+    /// Instead of firmware: the kernel that the first vCPU starts. Outlives the machine.
+    const DirectKernel* direct_kernel = nullptr;
+    std::span<const std::byte> initrd;
     std::string command_line;
     std::vector<MachineDisk> disks;  ///< in the order of their PCI slots
     std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
@@ -104,6 +110,7 @@ class Machine final : private MachineEvents {
     Result<void> create_platform(const MachineConfig& config, const CpuidTable& cpuid);
     Result<void> create_disks(const std::vector<MachineDisk>& disks);
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
+    Result<void> start_directly(const MachineConfig& config, const CpuidTable& cpuid);
 
     Result<void> start_threads(const std::shared_ptr<std::latch>& gate);
     void run_vcpu(unsigned id, const std::latch& gate);

@@ -33,7 +33,8 @@ void add_statistics(std::vector<KvmStatistic>& sum, const std::vector<KvmStatist
 struct BootTimeline {
     using Time = std::optional<std::chrono::nanoseconds>;
     Time vcpu_start;
-    Time firmware_handover;  ///< the firmware entered the loader
+    Time firmware_handover;  ///< the firmware entered the loader; in a direct boot, the kernel's first
+                             ///< instruction
     Time kernel_entry;
     Time ready;
     Time end;

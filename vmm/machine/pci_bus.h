@@ -25,6 +25,15 @@ class PciBus {
     /// Before the guest runs. The slot must be free, and the function outlive the bus.
     void add(layout::PciSlot slot, PciFunction& function);
 
+    /// In slot order; `visit(PciSlot, PciFunction&)` may access configuration space.
+    template <typename Visit>
+    void for_each_function(Visit visit) const {
+        for (std::uint8_t device = 0; device < functions_.size(); ++device)
+            for (std::uint8_t number = 0; number < functions_[device].size(); ++number)
+                if (PciFunction* const function = functions_[device][number])
+                    visit(layout::PciSlot{device, number}, *function);
+    }
+
     /// `size` is 1, 2 or 4, within one dword. Absent functions read as all ones.
     std::uint32_t read_config(unsigned bus, layout::PciSlot slot, unsigned offset, unsigned size);
     void write_config(unsigned bus, layout::PciSlot slot, unsigned offset, unsigned size,

@@ -93,6 +93,7 @@ void Platform::place_ports() {
 }
 
 void Platform::place_flash(const PlatformConfig& config) {
+    if (config.flash_code.empty()) return;
     const auto flash = layout::place_flash(config.flash_variables.size(), config.flash_code.size());
     memory_.add_at("flash variables", flash.variables, models_->flash_variables);
     memory_.add_at("flash code", flash.code, models_->flash_code);

@@ -16,12 +16,8 @@ constexpr std::uint16_t sleep_enable = 1u << 13;
 constexpr unsigned sleep_type_shift = 10;
 constexpr std::uint16_t soft_off = 0;
 
-// PIIX4 registers in configuration space (Intel 290562, 7.1 and 7.2).
-constexpr unsigned base_register = 0x40;
-constexpr unsigned misc_register = 0x80;
 constexpr std::uint32_t base_is_io = 1;
 constexpr std::uint32_t base_bits = 0xffc0;
-constexpr std::uint8_t io_enable = 1;
 
 constexpr std::uint32_t bridge_other = 0x06'80'00;
 

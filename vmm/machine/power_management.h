@@ -47,6 +47,11 @@ class PowerManagementRegisters final : public IoHandler {
 /// absent.
 class PowerManagement final : public PciFunction {
   public:
+    // PIIX4 registers in configuration space (Intel 290562, 7.1 and 7.2).
+    static constexpr unsigned base_register = 0x40;
+    static constexpr unsigned misc_register = 0x80;
+    static constexpr std::uint8_t io_enable = 1;
+
     PowerManagement(IoBus& ports, PowerManagementRegisters& registers, PmTimer& timer);
 
   private:

@@ -7,13 +7,10 @@
 
 #include "guest/arch/arch.h"
 #include "guest/arch/x86_64/cpu.h"
+#include "guest/arch/x86_64/image_parts.h"
 #include "guest/arch/x86_64/page_table.h"
 #include "guest/kernel/panic.h"
 #include "guest/memory/kernel_memory.h"
-
-// From kernel.ld.
-extern "C" const std::byte exo_text_start[], exo_text_end[], exo_rodata_start[], exo_rodata_end[],
-    exo_image_end[];
 
 namespace exo::guest::arch {
 namespace {
@@ -116,18 +113,10 @@ Result<void> map(std::uint64_t address, std::uint64_t physical, std::uint64_t si
 }
 
 Result<void> map_image(std::uint64_t physical) {
-    const struct {
-        const std::byte *start, *end;
-        PageAccess access;
-    } parts[] = {{exo_text_start, exo_text_end, PageAccess::read_execute},
-                 {exo_rodata_start, exo_rodata_end, PageAccess::read},
-                 {exo_rodata_end, exo_image_end, PageAccess::read_write}};
-    for (const auto& part : parts) {
-        const std::uint64_t offset = address_of(part.start) - boot::kernel_base;
-        const auto size = static_cast<std::uint64_t>(part.end - part.start);
-        if (size == 0) continue;
-        if (const auto done = map(address_of(part.start), physical + offset, size, part.access); !done)
-            return done;
+    for (const ImagePart& part : image_parts()) {
+        if (part.size == 0) continue;
+        const std::uint64_t offset = part.start - boot::kernel_base;
+        if (const auto done = map(part.start, physical + offset, part.size, part.access); !done) return done;
     }
     return {};
 }

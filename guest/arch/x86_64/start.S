@@ -25,6 +25,7 @@ exo_continue_on_stack:
     .bss
     .balign 4096
     .skip 32768
+    .globl exo_boot_stack_top
 exo_boot_stack_top:
 
     .section .note.GNU-stack, "", @progbits

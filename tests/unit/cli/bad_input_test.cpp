@@ -59,7 +59,8 @@ TEST_F(BadInput, Usage) {
     expect_refused("run --kernel " + kernel + " --cpus 1000", "1 to 64");
     expect_refused("run --kernel " + kernel + " --memory 1M", "the firmware needs");
     expect_refused("run --kernel " + kernel + " --memory 4000000G", "this host has");
-    expect_refused("run --kernel " + kernel + " --boot direct", "through UEFI firmware only");
+    expect_refused("run --kernel " + kernel + " --boot direct", "without a kernel in a section '.kernel'");
+    expect_refused("run --kernel " + folder.put("text", "hello") + " --boot direct", "not an ELF file");
     expect_refused("run --kernel " + kernel + " --disk a,type=virtio", "no virtio disks");
 }
 

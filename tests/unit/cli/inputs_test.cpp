@@ -44,7 +44,7 @@ TEST_F(InputsTest, GoodOnesAreOpened) {
     ASSERT_TRUE(inputs) << inputs.error().message();
     EXPECT_EQ(inputs->disks.size(), 1u);
     EXPECT_EQ(inputs->disks[0]->geometry().size, 1024u);
-    EXPECT_EQ(inputs->firmware.code().size(), 4096u);
+    EXPECT_EQ(inputs->firmware->code().size(), 4096u);
 }
 
 TEST_F(InputsTest, DisksThatCannotBe) {

@@ -17,8 +17,10 @@ struct KernelImageTest : testing::Test {
 
     void expect_refused(const std::string& content, const char* reason) const {
         const auto image = load_kernel(folder.put("kernel", content), memory);
-        ASSERT_FALSE(image) << reason;
-        EXPECT_THAT(image.error().message(), HasSubstr(reason));
+        ASSERT_TRUE(image) << image.error().message();
+        const auto checked = check_efi_application(*image, "kernel");
+        ASSERT_FALSE(checked) << reason;
+        EXPECT_THAT(checked.error().message(), HasSubstr(reason));
     }
 };
 

@@ -80,7 +80,6 @@ TEST(Options, HelpAndVersionAreInformation) {
     EXPECT_THAT(help, HasSubstr("--kernel FILE"));
     EXPECT_THAT(help, HasSubstr("Ctrl-A x"));
     EXPECT_THAT(help, Not(HasSubstr("virtio"))) << "not there yet";
-    EXPECT_THAT(help, Not(HasSubstr("direct boot"))) << "not there yet";
     EXPECT_TRUE(std::holds_alternative<DoctorOptions>(*parse({"doctor"})));
 }
 
@@ -99,9 +98,14 @@ TEST(Options, MemorySizes) {
     expect_run_refused({"--memory", "lots"}, "'lots' is no size");
 }
 
-TEST(Options, WhatComesLaterIsNotSilentlyAccepted) {
-    expect_run_refused({"--boot", "direct"}, "cannot boot the guest directly");
+TEST(Options, WaysToBoot) {
+    EXPECT_EQ(run_options({}).boot, BootMethod::uefi);
+    EXPECT_EQ(run_options({"--boot", "direct"}).boot, BootMethod::direct);
     expect_run_refused({"--boot", "bios"}, "no such way");
+    expect_run_refused({"--boot", "direct", "--firmware", "OVMF.fd"}, "without firmware");
+}
+
+TEST(Options, WhatComesLaterIsNotSilentlyAccepted) {
     expect_run_refused({"--disk", "a.img,type=virtio"}, "no virtio disks");
 }
 

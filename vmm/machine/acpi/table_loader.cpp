@@ -1,52 +1,10 @@
 #include "vmm/machine/acpi/table_loader.h"
 
-#include <algorithm>
 #include <span>
 
+#include "vmm/machine/acpi/table_loader_commands.h"
+
 namespace exo::vmm::acpi {
-
-namespace {
-
-constexpr std::size_t command_size = 128;
-
-#pragma pack(push, 1)
-
-struct FileName {
-    char text[56];
-
-    explicit FileName(std::string_view name) : text{} {
-        std::ranges::copy(name.substr(0, sizeof text - 1), text);
-    }
-};
-
-struct Allocate {
-    std::uint32_t command = 1;
-    FileName file;
-    std::uint32_t alignment;
-    Zone zone;
-};
-
-struct AddPointer {
-    std::uint32_t command = 2;
-    FileName file;
-    FileName pointee;
-    std::uint32_t offset;
-    std::uint8_t size;
-};
-
-struct AddChecksum {
-    std::uint32_t command = 3;
-    FileName file;
-    std::uint32_t offset;
-    std::uint32_t start;
-    std::uint32_t length;
-};
-
-#pragma pack(pop)
-
-static_assert(sizeof(Allocate) == 65 && sizeof(AddPointer) == 121 && sizeof(AddChecksum) == 72);
-
-}  // namespace
 
 template <typename Command>
 void TableLoader::append(const Command& command) {
