@@ -171,8 +171,11 @@ Result<void> Vcpu::set_initial_msrs() {
     return set_msr(msr_misc_enable, misc_enable_fast_strings);
 }
 
+Result<void> Vcpu::set_memory_types() {
+    return set_msr(msr_mtrr_default_type, mtrrs_on_write_back);
+}
+
 Result<void> Vcpu::set_start(const CpuStart& start) {
-    if (auto done = set_msr(msr_mtrr_default_type, mtrrs_on_write_back); !done) return done;
     kvm_sregs s{};
     if (auto got = kvm_ioctl(vcpu_.get(), KVM_GET_SREGS, &s, "KVM_GET_SREGS"); !got)
         return std::unexpected(got.error());

@@ -28,7 +28,9 @@ class Vcpu {
     Result<void> set_cpuid(const CpuidTable& table);
     /// Model-specific registers that firmware expects to find set.
     Result<void> set_initial_msrs();
-    /// Instead of the reset vector. Also makes all memory cacheable, which is left to firmware otherwise.
+    /// Memory type registers as firmware leaves them, all memory cacheable, for a guest without firmware.
+    Result<void> set_memory_types();
+    /// Instead of the reset vector.
     Result<void> set_start(const CpuStart& start);
     /// Frequency of the guest's TSC; 0 when this host cannot tell.
     std::uint32_t tsc_khz() const;

@@ -171,6 +171,8 @@ Result<void> Machine::start_directly(const MachineConfig& config, const CpuidTab
                                       .acpi = acpi::build({config.cpus, windows})},
                                      memory_);
     if (!start) return std::unexpected(start.error());
+    for (const auto& slot : vcpus_)
+        if (auto done = slot->vcpu.set_memory_types(); !done) return done;
     return vcpus_.front()->vcpu.set_start(*start);
 }
 

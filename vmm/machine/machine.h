@@ -46,7 +46,7 @@ struct MachineConfig {
     std::span<const std::byte> kernel;
     /// Instead of firmware: the kernel that the first vCPU starts. Outlives the machine.
     const DirectKernel* direct_kernel = nullptr;
-    std::span<const std::byte> initrd;
+    std::span<const std::byte> initrd = {};
     std::string command_line;
     std::vector<MachineDisk> disks;  ///< in the order of their PCI slots
     std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
