@@ -31,30 +31,39 @@ inline constexpr unsigned maximum_cpus = 64;
 /// Processors in use: 1 until `start_other_cpus`, then it stays as it is. They are numbered without gaps.
 unsigned cpu_count();
 
-/// Number of the processor this runs on, 0 for the one that booted. Only with interrupts off, or in a thread
-/// that may not move, is it still so when the caller looks at it. One load on x86_64.
-unsigned current_cpu();
-
 /// What each processor has for itself; the pointers are null until the scheduler sets them. Who writes to it
 /// has interrupts off and is on that processor.
 struct CpuLocal {
-    CpuLocal* self = nullptr;  ///< of x86_64: GS's base points here, so that the block is found by one load
+    CpuLocal* self = nullptr;  ///< on x86_64 GS's base points here, so that the block is found by one load
     unsigned number = 0;
     Thread* current_thread = nullptr;
     void* heap_cache = nullptr;  ///< of the current thread
     SchedulerCpu* scheduler = nullptr;
 };
 
-/// The block of the processor this runs on; what `current_cpu` says of moving holds here too. One load on
-/// x86_64, never kept over a context switch by the compiler.
-CpuLocal& cpu_local();
 /// The block of processor `cpu`, below `cpu_count()`.
 CpuLocal& cpu_local(unsigned cpu);
 
-/// These two of the block are the thread's own, wherever it runs, so they may be asked for at any time: on
-/// x86_64 each is a single load, which no interrupt divides.
-Thread* current_thread();
-void* current_heap_cache();
+// Inline on x86_64, each a single load, which no interrupt divides, and which the compiler never keeps over a
+// context switch.
+#if __STDC_HOSTED__
+#define EXO_ARCH_INLINE
+#else
+#define EXO_ARCH_INLINE inline
+#endif
+
+/// Number of the processor this runs on, 0 for the one that booted. Only with interrupts off, or in a thread
+/// that may not move, is it still so when the caller looks at it.
+EXO_ARCH_INLINE unsigned current_cpu();
+
+/// The block of the processor this runs on; what `current_cpu` says of moving holds here too.
+EXO_ARCH_INLINE CpuLocal& cpu_local();
+
+/// These two of the block are the thread's own, wherever it runs, so they may be asked for at any time.
+EXO_ARCH_INLINE Thread* current_thread();
+EXO_ARCH_INLINE void* current_heap_cache();
+
+#undef EXO_ARCH_INLINE
 
 /// Starts every other processor of the machine (at most `maximum_cpus` in all). Each calls `entry(cpu)` on a
 /// stack of its own, with interrupts off, its timer disarmed and its CpuLocal in place; `entry` never
@@ -140,9 +149,19 @@ std::byte* memory_at(std::uint64_t physical);
 /// any value.
 bool is_readable(std::uintptr_t address);
 
+/// Stops every other processor for good, wherever it is, for a panic or the machine's end; returns when they
+/// have stopped, or do not answer.
+void stop_other_cpus();
+/// The code address at which `stop_other_cpus` found a processor; 0 when it did not stop.
+std::uintptr_t stopped_at(unsigned cpu);
+
 /// Stops this processor for good.
 [[noreturn]] void halt();
 /// Makes the processor reset itself, the last means to restart a machine.
 [[noreturn]] void triple_fault();
 
 }  // namespace exo::guest::arch
+
+#if !__STDC_HOSTED__
+#include "guest/arch/x86_64/cpu_local.h"
+#endif

@@ -4,6 +4,7 @@
 #include "guest/boot/firmware_memory_map.h"
 #include "guest/boot/first_page_tables.h"
 #include "guest/boot/kernel_image.h"
+#include "guest/boot/processors.h"
 #include "guest/boot/utf.h"
 #include "shared/platform/platform.h"
 
@@ -66,6 +67,7 @@ Status gather(const Firmware& firmware, uint64_t entry_tsc, Handover& handover) 
     info.firmware_revision = system.firmware_revision;
     info.uefi_revision = system.header.revision;
     fingerprint_boot_disk(firmware, info.boot_disk);
+    list_processors(firmware, info.cpus);
     return Status::success;
 }
 

@@ -120,6 +120,10 @@ struct BootServices {
     Unused get_next_monotonic_count;
     Unused stall;
     Status (*set_watchdog_timer)(size_t seconds, uint64_t code, size_t data_size, const Char16* data);
+    Unused drivers[2];        // connect, disconnect
+    Unused open_protocol[3];  // open, close, information
+    Unused handles[2];
+    Status (*locate_protocol)(const Guid*, void* registration, void** interface);
 };
 static_assert(offsetof(BootServices, allocate_pages) == 40);
 static_assert(offsetof(BootServices, get_memory_map) == 56);
@@ -127,6 +131,7 @@ static_assert(offsetof(BootServices, handle_protocol) == 152);
 static_assert(offsetof(BootServices, locate_device_path) == 184);
 static_assert(offsetof(BootServices, exit_boot_services) == 232);
 static_assert(offsetof(BootServices, set_watchdog_timer) == 256);
+static_assert(offsetof(BootServices, locate_protocol) == 320);
 
 struct ConfigurationTable {
     Guid guid;
@@ -202,6 +207,22 @@ struct BlockIo {
     const BlockIoMedia* media;
     Unused reset;
     Status (*read_blocks)(BlockIo*, uint32_t media_id, uint64_t block, size_t size, void* buffer);
+};
+
+/// What the firmware knows of a processor (UEFI Platform Initialization 1.7, volume 2, 13.4).
+struct ProcessorInformation {
+    uint64_t processor_id;  ///< its local APIC's id
+    uint32_t status;
+    uint32_t location[3];
+    uint32_t extended_location[6];
+    static constexpr uint32_t status_enabled = 1 << 1;
+};
+static_assert(sizeof(ProcessorInformation) == 48);
+
+struct MpServices {
+    static constexpr Guid guid{0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+    Status (*get_number_of_processors)(MpServices*, size_t* all, size_t* enabled);
+    Status (*get_processor_info)(MpServices*, size_t number, ProcessorInformation*);
 };
 
 }  // namespace exo::guest::uefi

@@ -36,9 +36,10 @@ struct MsiInterrupt {
 class InterruptSupply {
   public:
     virtual ~InterruptSupply() = default;
-    virtual Result<MsiInterrupt> allocate_msi() = 0;
-    /// An edge-triggered line of the legacy controllers (ISA IRQ number, 0 to 15), unmasked. Asking twice for
-    /// one line gives the same Interrupt.
+    /// An interrupt of its own, handled on processor `cpu`. Whoever waits for it may do so on any.
+    virtual Result<MsiInterrupt> allocate_msi(unsigned cpu) = 0;
+    /// An edge-triggered line of the legacy controllers (ISA IRQ number, 0 to 15), unmasked, handled on
+    /// processor 0. Asking twice for one line gives the same Interrupt.
     virtual Result<Interrupt*> legacy_irq(unsigned line) = 0;
 };
 

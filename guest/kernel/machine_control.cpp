@@ -86,6 +86,7 @@ void MachineControl::try_end(std::uint16_t status) {
 
 void MachineControl::end(std::uint16_t status) {
     arch::disable_interrupts();
+    arch::stop_other_cpus();
     console().flush();
     try_end(status);
     console().write("This machine cannot be switched off by software; it is stopped.\n");
@@ -108,6 +109,7 @@ void MachineControl::try_restart() {
 
 void MachineControl::restart() {
     arch::disable_interrupts();
+    arch::stop_other_cpus();
     console().flush();
     try_restart();
     arch::triple_fault();

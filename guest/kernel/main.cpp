@@ -9,6 +9,7 @@
 #include "guest/arch/x86_64/interrupts.h"
 #include "guest/arch/x86_64/local_apic.h"
 #include "guest/arch/x86_64/machine_services.h"
+#include "guest/arch/x86_64/start_cpus.h"
 #include "guest/drivers/block/disk_registry.h"
 #include "guest/drivers/block/find_disks.h"
 #include "guest/kernel/boot_environment.h"
@@ -47,6 +48,18 @@ std::string_view keep_text(std::string_view text) {
 
 std::string_view text_at(std::uint64_t physical, std::size_t size) {
     return {reinterpret_cast<const char*>(arch::memory_at(physical)), size};
+}
+
+/// The option cpus=N of the command line.
+unsigned cpu_limit(const boot::BootInfo& info) {
+    const CommandLine line(text_at(info.command_line, info.command_line_size));
+    const auto asked = line.option("cpus");
+    unsigned limit = 0;
+    for (const char digit : asked.value_or("")) {
+        if (digit < '0' || digit > '9' || limit > arch::maximum_cpus) break;
+        limit = limit * 10 + static_cast<unsigned>(digit - '0');
+    }
+    return limit == 0 ? arch::maximum_cpus : limit;
 }
 
 std::span<const boot::MemoryRange> keep_memory_map(const boot::BootInfo& info) {
@@ -104,7 +117,6 @@ void print_banner(const arch::AcpiFindings& acpi) {
     const BootEnvironment& boot = boot_environment();
     const arch::ClockDescription& clock = arch::clock_description();
     const std::string_view hypervisor = arch::hypervisor_name();
-    const std::size_t cpus = acpi.madt ? std::max<std::size_t>(acpi.madt->cpu_count, 1) : 1;
     print("\nExo-OS " EXO_VERSION " (" EXO_BUILD_TYPE ")\n");
     if (boot.uefi_revision == 0)
         banner_line("firmware", "none, started directly");
@@ -114,7 +126,7 @@ void print_banner(const arch::AcpiFindings& acpi) {
                     (boot.uefi_revision & 0xffff) / 10);
     banner_line("platform", "{}{}{}", arch::platform_name(), hypervisor.empty() ? "" : ", under ",
                 hypervisor);
-    banner_line("cpu", "{}, 1 of {} in use", arch::cpu_name(), cpus);
+    banner_line("cpu", "{}, {} of {} in use", arch::cpu_name(), arch::cpu_count(), arch::machine_cpu_count());
     banner_line("interrupts", "{}, {} I/O APIC{}", arch::local_apic_is_x2apic() ? "x2APIC" : "xAPIC",
                 arch::io_apic_count(), arch::io_apic_count() == 1 ? "" : "s");
     const MemoryStatistics memory = memory_statistics();
@@ -151,15 +163,19 @@ void print_disk_lines() {
     exit_machine(status);
 }
 
+/// What a processor does that has nothing to run: it answers the others.
+[[noreturn]] void sleep_for_calls(unsigned) {
+    while (true) arch::wait_for_interrupt(arch::no_deadline);
+}
+
 /// On the main stack, with memory under the kernel's own management.
 [[noreturn]] void start_up() {
     arch::run_static_constructors();
-    const std::uint64_t rsdp = boot_info->acpi_rsdp;
     keep_boot_information();
-    const arch::AcpiFindings& acpi = arch::read_acpi(rsdp);
-    required(arch::start_interrupts_and_clock(acpi, serial, boot_environment().loader_tsc));
+    required(arch::start_interrupts_and_clock(serial, boot_environment().loader_tsc));
     install_services(arch::machine_services());
-    print_banner(acpi);
+    arch::start_other_cpus(sleep_for_calls);
+    print_banner(arch::acpi_findings());
     run();
 }
 
@@ -178,6 +194,6 @@ extern "C" [[noreturn]] void exo_kernel_start(const exo::boot::BootInfo* info) {
     boot_info = info;
     set_kernel_symbols(
         Symbols({reinterpret_cast<const std::uint8_t*>(arch::memory_at(info->elf_image)), info->elf_size}));
-    const std::uintptr_t stack = required(arch::take_memory(*info));
+    const std::uintptr_t stack = required(arch::take_memory(*info, cpu_limit(*info)));
     arch::continue_on_stack(stack, start_up);
 }

@@ -14,6 +14,26 @@ namespace exo::guest {
 namespace {
 
 std::atomic<unsigned> depth = 0;
+constexpr unsigned nobody = ~0u;
+/// The processor whose panic this is: the first.
+std::atomic<unsigned> panicking = nobody;
+
+/// One panic is told; whoever comes second on another processor is stopped like all others.
+void become_the_one_that_panics() {
+    unsigned first = nobody;
+    if (panicking.compare_exchange_strong(first, arch::current_cpu())) return arch::stop_other_cpus();
+    while (first != arch::current_cpu()) arch::pause();
+}
+
+void print_other_processors() {
+    for (unsigned cpu = 0; cpu < arch::cpu_count(); ++cpu) {
+        if (cpu == arch::current_cpu()) continue;
+        if (const std::uintptr_t place = arch::stopped_at(cpu))
+            print("cpu {} was in\n  {:#018x}  {}\n", cpu, place, Location{.address = place});
+        else
+            print("cpu {} did not stop\n", cpu);
+    }
+}
 
 /// Prints one line for each place, and one for all repetitions of the same: a recursion takes two lines.
 class BacktracePrinter {
@@ -43,9 +63,11 @@ class BacktracePrinter {
 
 PanicReport::PanicReport() : sink_(&console()) {
     arch::disable_interrupts();
+    become_the_one_that_panics();
     const unsigned level = depth.fetch_add(1);
     if (level >= 2) machine_control().end(platform::status_guest_panic);
-    sink_->write(level == 0 ? "\n\nKERNEL PANIC: " : "\nPANIC WHILE PANICKING: ");
+    format(*sink_, "{} on cpu {}: ", level == 0 ? "\n\nKERNEL PANIC" : "\nPANIC WHILE PANICKING",
+           arch::current_cpu());
 }
 
 void PanicReport::finish(const Location& place, std::uintptr_t frame) {
@@ -57,6 +79,7 @@ void PanicReport::finish(const Location& place, std::uintptr_t frame) {
         walk_frames(frame,
                     [&](std::uintptr_t caller) { printer.add({.address = caller, .is_return = true}); });
         printer.finish();
+        print_other_processors();
     }
     print("{}{}\n", platform::panic_trailer, platform::status_guest_panic);
     machine_control().end(platform::status_guest_panic);

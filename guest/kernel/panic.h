@@ -7,7 +7,8 @@
 
 namespace exo::guest {
 
-/// The kernel's last words, and its end. Interrupts are off from the first line on. A panic inside a panic
+/// The kernel's last words, and its end. Interrupts are off from the first line on, and the other processors
+/// stopped. A panic inside a panic
 /// says so in one line, a third one says nothing more; in every case the machine ends with the panic status.
 class PanicReport {
   public:

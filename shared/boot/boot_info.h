@@ -14,7 +14,7 @@ inline constexpr uint64_t direct_map_base = 0xffff'8000'0000'0000;
 inline constexpr uint64_t kernel_base = 0xffff'ffff'8000'0000;
 
 inline constexpr uint64_t boot_info_magic = 0x544f'4f42'2d4f'5845;  // "EXO-BOOT"
-inline constexpr uint32_t boot_info_version = 1;
+inline constexpr uint32_t boot_info_version = 2;
 
 enum class MemoryKind : uint32_t {
     usable = 1,  ///< free for the kernel
@@ -41,6 +41,17 @@ struct BootDisk {
 };
 static_assert(sizeof(BootDisk) == 520);
 
+/// The processors that the firmware found and enabled, the one that booted among them, by their local APICs'
+/// ids; none when the firmware does not tell (no MP services protocol). More than there is room for are left
+/// out.
+struct BootCpus {
+    static constexpr size_t max_count = 64;
+    uint32_t count;
+    uint32_t apic_ids[max_count];
+    uint32_t reserved;
+};
+static_assert(sizeof(BootCpus) == 264);
+
 struct BootInfo {
     uint64_t magic;
     uint32_t version;
@@ -59,10 +70,12 @@ struct BootInfo {
     uint32_t firmware_revision;
     uint32_t uefi_revision;  ///< 0 when a VMM started the kernel without firmware
     BootDisk boot_disk;
+    BootCpus cpus;
 };
 static_assert(offsetof(BootInfo, memory_map) == 16);
 static_assert(offsetof(BootInfo, kernel_physical) == 72);
 static_assert(offsetof(BootInfo, boot_disk) == 112);
-static_assert(sizeof(BootInfo) == 632);
+static_assert(offsetof(BootInfo, cpus) == 632);
+static_assert(sizeof(BootInfo) == 896);
 
 }  // namespace exo::boot

@@ -27,7 +27,7 @@ display_library: sdl2
 memory: guest={memory}, host={memory}
 romimage: file={firmware}
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
-cpu: model=corei7_haswell_4770, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+cpu: model=corei7_haswell_4770, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 clock: sync=none, time0=1700000000
 pci: enabled=1, chipset=i440fx
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
@@ -65,7 +65,7 @@ def disk_line(place: str, disk: Disk, folder: Path) -> str:
 def prepare(asked, guest_command: list[str], folder: Path, port: int) -> None:
     boot_disk(folder, guest_command)
     disks = [disk_line(place, disk, folder) for place, disk in zip(DISK_PLACES, asked.disk)]
-    text = CONFIGURATION.format(memory=asked.memory, firmware=firmware.unified(), folder=folder, port=port, disks="\n".join(disks))
+    text = CONFIGURATION.format(memory=asked.memory, cpus=asked.cpus, firmware=firmware.unified(), folder=folder, port=port, disks="\n".join(disks))
     (folder / "bochsrc").write_text(text)
     (folder / "commands").write_text(DEBUGGER_COMMANDS)
 
@@ -79,7 +79,9 @@ def why_ended(folder: Path) -> str:
 
 def main() -> int:
     words, guest_command = split_arguments(sys.argv[1:])
-    asked = emulator_parser(TOOL, "Boots the guest on Bochs.").parse_args(words)
+    parser = emulator_parser(TOOL, "Boots the guest on Bochs.")
+    parser.add_argument("--cpus", type=int, default=1)
+    asked = parser.parse_args(words)
     if len(asked.disk) > len(DISK_PLACES):
         raise Failure(f"Bochs has room for {len(DISK_PLACES)} disks beside the boot disk")
     build(TOOL, "release", ["guest"])

@@ -144,6 +144,10 @@ bool is_readable(std::uintptr_t) {
     return true;
 }  // tests hand in memory of their own
 
+void stop_other_cpus() {}
+std::uintptr_t stopped_at(unsigned) {
+    return 0;
+}
 void halt() {
     std::abort();
 }

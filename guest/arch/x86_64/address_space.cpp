@@ -261,6 +261,28 @@ void release_guarded_stack(std::span<std::byte> stack) {
     stack_places.give_back(bottom, stack.size());
 }
 
+Result<std::uint64_t> LowPageTables::build(std::uint64_t page) {
+    // As the manual numbers them: the top level first.
+    for (std::uint64_t& table : tables_) {
+        const auto frame = kernel_memory().frames.allocate(1, {.below = std::uint64_t{4} << 30});
+        if (!frame) return frame;
+        table = *frame;
+        std::memset(memory_at(table), 0, frame_size);
+    }
+    std::memcpy(memory_at(tables_[0]), memory_at(root), frame_size);
+    std::uint64_t span = page_size_1g * 512;
+    for (unsigned level = 0; level < 4; ++level, span /= 512) {
+        const std::uint64_t next = level < 3 ? tables_[level + 1] | page_bit::writable : page;
+        table_memory.store(table_memory.table(tables_[level]) + page / span % 512, next | page_bit::present);
+    }
+    return tables_[0];
+}
+
+LowPageTables::~LowPageTables() {
+    for (const std::uint64_t table : tables_)
+        if (table != 0) static_cast<void>(kernel_memory().frames.release(table, 1));
+}
+
 bool is_stack_guard(std::uint64_t address) {
     return stack_places.contains(address) && !translate(address).mapped;
 }

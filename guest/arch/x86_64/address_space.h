@@ -30,6 +30,22 @@ Result<volatile std::byte*> map_device(std::uint64_t physical, std::uint64_t siz
 /// A view of memory that firmware filled: by the direct map, or by a window where the memory is reserved.
 Result<std::span<const std::byte>> map_firmware(std::uint64_t physical, std::size_t size);
 
+/// Page tables that show, beside the kernel, one page at its physical address: for code that turns paging on.
+/// They lie below 4 GiB and are gone with the object.
+class LowPageTables {
+  public:
+    LowPageTables() = default;
+    ~LowPageTables();
+    LowPageTables(const LowPageTables&) = delete;
+    LowPageTables& operator=(const LowPageTables&) = delete;
+
+    /// Once. The physical address of the top-level table.
+    Result<std::uint64_t> build(std::uint64_t page);
+
+  private:
+    std::uint64_t tables_[4] = {};
+};
+
 /// Whether an address is in no stack, but in the room between them.
 bool is_stack_guard(std::uint64_t address);
 bool is_kernel_code(std::uint64_t address);

@@ -24,9 +24,10 @@ std::string_view platform_name();
 /// Tells our VMM how far the start-up is; elsewhere nothing.
 void mark_phase(platform::BootPhase phase);
 
-/// Takes memory over from the loader: frames, the kernel's own page tables, guarded stacks for the exceptions
-/// that need one. The top of the main stack.
-Result<std::uintptr_t> take_memory(const boot::BootInfo& info);
+/// Takes memory over from the loader: frames, the kernel's own page tables, the heap, guarded stacks for the
+/// exceptions that need one. On the way it reads ACPI's tables and finds the processors, of which at most
+/// `cpu_limit` will be used. The top of the main stack.
+Result<std::uintptr_t> take_memory(const boot::BootInfo& info, unsigned cpu_limit);
 
 /// Goes on in `next` on another stack.
 [[noreturn]] void continue_on_stack(std::uintptr_t top, void (*next)());
@@ -43,12 +44,11 @@ struct AcpiFindings {
     bool can_switch_off = false;
 };
 
-/// Reads the tables behind `rsdp`, 0 when there is no root, and tells machine control how to switch off.
-const AcpiFindings& read_acpi(std::uint64_t rsdp);
+/// As `take_memory` found it.
+const AcpiFindings& acpi_findings();
 
 /// Interrupts and clock; afterwards the console is interrupt-driven and interrupts are on. Time counts from
 /// `zero_tsc`.
-Result<void> start_interrupts_and_clock(const AcpiFindings& acpi, SerialConsole& console,
-                                        std::uint64_t zero_tsc);
+Result<void> start_interrupts_and_clock(SerialConsole& console, std::uint64_t zero_tsc);
 
 }  // namespace exo::guest::arch

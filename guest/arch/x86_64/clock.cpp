@@ -9,6 +9,7 @@
 #include "guest/arch/x86_64/local_apic.h"
 #include "guest/arch/x86_64/memory_registers.h"
 #include "guest/arch/x86_64/port_registers.h"
+#include "guest/arch/x86_64/processor.h"
 #include "guest/drivers/clock/calibration.h"
 
 namespace exo::guest::arch {
@@ -24,10 +25,6 @@ constinit TscClock clock;
 constinit ClockDescription description;
 constinit TickScale scale;
 constinit std::uint64_t zero = 0;
-/// The time stamp that the timer is armed for, 0 when it is not.
-constinit volatile std::uint64_t armed_for = 0;
-/// As `set_timer` was told.
-constinit std::uint64_t timer_deadline_ns = no_deadline;
 
 constexpr std::uint32_t first_hypervisor_leaf = 0x4000'0000;
 constexpr std::uint32_t timing_leaf = 0x4000'0010;
@@ -98,13 +95,13 @@ std::uint64_t tsc_at(std::uint64_t time_ns) {
                : tsc;
 }
 
-/// Has the timer interrupt at that time, or earlier. False when that time has come already.
-bool arm_by(std::uint64_t deadline_ns) {
+/// Has this processor's timer interrupt at that time, or earlier. False when that time has come already.
+bool arm_by(Processor& processor, std::uint64_t deadline_ns) {
     const std::uint64_t deadline = tsc_at(deadline_ns);
     const std::uint64_t now = rdtsc();
     // A timer that is set for an earlier time wakes early, and the waiter looks at the clock again.
-    if (armed_for == 0 || armed_for > deadline || armed_for <= now) {
-        armed_for = deadline;
+    if (processor.armed_for == 0 || processor.armed_for > deadline || processor.armed_for <= now) {
+        processor.armed_for = deadline;
         arm_timer(deadline);
     }
     return deadline > now;
@@ -152,24 +149,30 @@ std::uint64_t timestamp_frequency() {
 }
 
 void handle_timer_interrupt() {
-    armed_for = 0;
-    if (now_ns() >= timer_deadline_ns)
-        timer_deadline_ns = no_deadline;
+    Processor& processor = this_processor();
+    processor.armed_for = 0;
+    if (processor.timer_deadline == 0) return;
+    if (now_ns() >= processor.timer_deadline - 1)
+        processor.timer_deadline = 0;
     else
-        arm_by(timer_deadline_ns);
+        arm_by(processor, processor.timer_deadline - 1);
 }
 
 void set_timer(std::uint64_t deadline_ns) {
-    timer_deadline_ns = deadline_ns;
-    if (deadline_ns != no_deadline) arm_by(deadline_ns);
+    Processor& processor = this_processor();
+    processor.timer_deadline = deadline_ns == no_deadline ? 0 : deadline_ns + 1;
+    if (deadline_ns != no_deadline) arm_by(processor, deadline_ns);
 }
 
 void wait_for_interrupt(std::uint64_t deadline_ns) {
-    if (deadline_ns != no_deadline && !arm_by(deadline_ns)) {
+    Processor& processor = this_processor();
+    if (deadline_ns != no_deadline && !arm_by(processor, deadline_ns)) {
         // Interrupts get their chance all the same: after sti the next instruction still runs without them.
         asm volatile("sti; nop; cli" : : : "memory");
         return;
     }
+    // The interrupt that ends the sleep takes the time (see exo_handle_interrupt).
+    processor.idle_since = rdtsc();
     asm volatile("sti; hlt; cli" : : : "memory");
 }
 

@@ -27,6 +27,8 @@ inline constexpr uint32_t apic_base = 0x1b;
 inline constexpr uint32_t tsc_deadline = 0x6e0;
 inline constexpr uint32_t x2apic = 0x800;
 inline constexpr uint32_t efer = 0xc000'0080;
+inline constexpr uint32_t gs_base = 0xc000'0101;
+inline constexpr uint64_t efer_long_mode_active = 1ull << 10;
 inline constexpr uint64_t efer_no_execute = 1ull << 11;
 }  // namespace msr
 
@@ -72,6 +74,7 @@ inline constexpr uint64_t write_protect = 1ull << 16;
 }
 namespace cr4 {
 inline constexpr uint64_t global_pages = 1ull << 7;
+inline constexpr uint64_t os_xsave = 1ull << 18;
 inline constexpr uint64_t umip = 1ull << 11;
 inline constexpr uint64_t five_levels = 1ull << 12;
 inline constexpr uint64_t smep = 1ull << 20;
@@ -92,6 +95,31 @@ EXO_CONTROL_REGISTER(cr2)
 EXO_CONTROL_REGISTER(cr3)
 EXO_CONTROL_REGISTER(cr4)
 #undef EXO_CONTROL_REGISTER
+
+/// This processor's local APIC's id, as CPUID tells before the APIC is reached.
+inline uint32_t initial_apic_id() {
+    if (cpuid(0).eax >= 0xb) {
+        const CpuidResult topology = cpuid(0xb);
+        if (topology.ebx != 0) return topology.edx;
+    }
+    return cpuid(1).ebx >> 24;
+}
+
+/// Drops this processor's cached translation of a page.
+inline void invalidate_page(uint64_t address) {
+    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+inline uint64_t read_xcr0() {
+    uint32_t low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return uint64_t{high} << 32 | low;
+}
+inline void write_xcr0(uint64_t value) {
+    asm volatile("xsetbv"
+                 :
+                 : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32)));
+}
 
 /// The host bridge's subsystem ids (PCI 00:00.0, register 0x2C), vendor in the low half, by configuration
 /// mechanism 1: how our VMM is recognised before anything else is known.

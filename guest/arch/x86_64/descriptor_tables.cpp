@@ -1,6 +1,6 @@
 #include "guest/arch/x86_64/descriptor_tables.h"
 
-#include <cstddef>
+#include "guest/arch/x86_64/cpu.h"
 
 extern "C" const char exo_interrupt_entries[];
 
@@ -9,18 +9,6 @@ namespace {
 
 constexpr std::uint16_t code_selector = 0x08, data_selector = 0x10, task_selector = 0x18;
 constexpr unsigned vectors = 256;
-
-/// 64-bit task state (Intel SDM volume 3, 8.7): only its stacks are used.
-struct [[gnu::packed]] TaskState {
-    std::uint32_t reserved_0 = 0;
-    std::uint64_t privilege_stacks[3] = {};
-    std::uint64_t reserved_1 = 0;
-    std::uint64_t interrupt_stacks[7] = {};
-    std::uint64_t reserved_2 = 0;
-    std::uint16_t reserved_3 = 0;
-    std::uint16_t io_map = sizeof(TaskState);
-};
-static_assert(sizeof(TaskState) == 104);
 
 struct Gate {
     std::uint16_t offset_low;
@@ -38,17 +26,7 @@ struct [[gnu::packed]] TablePointer {
     std::uint64_t base;
 };
 
-constinit TaskState task;
-constinit std::uint64_t segments[5] = {
-    0,
-    0x00af'9b00'0000'ffff,  // 64-bit code, ring 0
-    0x00cf'9300'0000'ffff,  // data, ring 0
-    0,
-    0,  // task state, filled in at run time
-};
 constinit Gate gates[vectors] = {};
-/// Until guarded ones are there.
-alignas(16) constinit std::byte first_stacks[3][4096] = {};
 
 std::uint8_t stack_for(unsigned vector) {
     constexpr unsigned nmi = 2, double_fault = 8, machine_check = 18;
@@ -64,7 +42,9 @@ std::uint8_t stack_for(unsigned vector) {
     }
 }
 
-void fill_gates() {
+}  // namespace
+
+void fill_interrupt_table() {
     constexpr std::uint8_t interrupt_gate = 0x8e;
     for (unsigned vector = 0; vector < vectors; ++vector) {
         const auto entry =
@@ -79,27 +59,20 @@ void fill_gates() {
     }
 }
 
-void fill_task_descriptor() {
+void DescriptorTables::fill_segments() {
     constexpr std::uint64_t present_task = 0x0000'8900'0000'0000;
-    const auto base = reinterpret_cast<std::uint64_t>(&task);
-    segments[3] =
+    const auto base = reinterpret_cast<std::uint64_t>(&task_);
+    task_.io_map = sizeof(TaskState);
+    segments_[code_selector / 8] = 0x00af'9b00'0000'ffff;  // 64-bit, ring 0
+    segments_[data_selector / 8] = 0x00cf'9300'0000'ffff;  // ring 0
+    segments_[task_selector / 8] =
         present_task | (sizeof(TaskState) - 1) | (base & 0xff'ffff) << 16 | (base >> 24 & 0xff) << 56;
-    segments[4] = base >> 32;
+    segments_[task_selector / 8 + 1] = base >> 32;
 }
 
-}  // namespace
-
-void set_interrupt_stack(InterruptStack stack, std::uintptr_t top) {
-    task.interrupt_stacks[static_cast<unsigned>(stack) - 1] = top;
-}
-
-void load_descriptor_tables() {
-    for (unsigned i = 0; i < 3; ++i)
-        set_interrupt_stack(static_cast<InterruptStack>(i + 1),
-                            reinterpret_cast<std::uintptr_t>(first_stacks[i] + sizeof(first_stacks[i])));
-    fill_task_descriptor();
-    fill_gates();
-    const TablePointer segment_table{sizeof(segments) - 1, reinterpret_cast<std::uint64_t>(segments)};
+void DescriptorTables::load(std::uint64_t gs_base) {
+    fill_segments();
+    const TablePointer segment_table{sizeof(segments_) - 1, reinterpret_cast<std::uint64_t>(segments_)};
     const TablePointer interrupt_table{sizeof(gates) - 1, reinterpret_cast<std::uint64_t>(gates)};
     asm volatile(
         "lgdt %[segments]\n"
@@ -116,11 +89,12 @@ void load_descriptor_tables() {
         "movl %%eax, %%fs\n"
         "movl %%eax, %%gs\n"
         "ltr %[task]\n"
-        "lidt %[interrupts]\n"
         :
-        : [segments] "m"(segment_table), [interrupts] "m"(interrupt_table), [code] "i"(code_selector),
-          [data] "i"(data_selector), [task] "r"(task_selector)
+        : [segments] "m"(segment_table), [code] "i"(code_selector), [data] "i"(data_selector),
+          [task] "r"(task_selector)
         : "rax", "memory");
+    wrmsr(msr::gs_base, gs_base);
+    asm volatile("lidt %0" : : "m"(interrupt_table) : "memory");
 }
 
 }  // namespace exo::guest::arch

@@ -9,7 +9,8 @@
 namespace exo::guest::arch {
 
 namespace exception {
-inline constexpr std::uint64_t breakpoint = 3, double_fault = 8, general_protection = 13, page_fault = 14;
+inline constexpr std::uint64_t nmi = 2, breakpoint = 3, double_fault = 8, general_protection = 13,
+                               page_fault = 14;
 inline constexpr std::uint64_t count = 32;
 }  // namespace exception
 

@@ -2,16 +2,19 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <optional>
 
 #include "guest/arch/arch.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/clock.h"
-#include "guest/arch/x86_64/cpus.h"
+#include "guest/arch/x86_64/cpu.h"
+#include "guest/arch/x86_64/cpu_calls.h"
 #include "guest/arch/x86_64/exception.h"
 #include "guest/arch/x86_64/exception_text.h"
 #include "guest/arch/x86_64/local_apic.h"
 #include "guest/arch/x86_64/memory_registers.h"
+#include "guest/arch/x86_64/processor.h"
 #include "guest/drivers/apic/io_apic.h"
 #include "guest/kernel/panic.h"
 
@@ -24,11 +27,13 @@ class VectorInterrupt final : public Interrupt {
     std::uint64_t count() const override { return count_.load(std::memory_order_acquire); }
     bool wait(std::uint64_t seen, std::uint64_t deadline_ns) override {
         const InterruptGuard guard;
-        while (count() == seen) {
+        while (true) {
+            // Either the handler sees that this processor waits, or this one sees what was counted.
+            waiting_.fetch_or(std::uint64_t{1} << current_cpu());
+            if (count_.load() != seen) return true;
             if (now_ns() >= deadline_ns) return false;
             wait_for_interrupt(deadline_ns);
         }
-        return true;
     }
 
     void set_handler(InterruptHandler handler, void* context) {
@@ -37,12 +42,17 @@ class VectorInterrupt final : public Interrupt {
         context_ = context;
     }
     void handle() {
-        count_.fetch_add(1, std::memory_order_release);
+        count_.fetch_add(1);
+        const std::uint64_t waiting = waiting_.exchange(0) & ~(std::uint64_t{1} << current_cpu());
+        for (std::uint64_t rest = waiting; rest != 0; rest &= rest - 1)
+            interrupt_cpu(static_cast<unsigned>(std::countr_zero(rest)));
         if (handler_ != nullptr) handler_(context_);
     }
 
   private:
     std::atomic<std::uint64_t> count_ = 0;
+    /// A bit for each processor that sleeps until the count moves, or did so lately.
+    std::atomic<std::uint64_t> waiting_ = 0;
     InterruptHandler handler_ = nullptr;
     void* context_ = nullptr;
 };
@@ -51,7 +61,7 @@ constexpr unsigned device_vectors = vector::last_device - vector::first_device +
 
 class Supply final : public InterruptSupply {
   public:
-    Result<MsiInterrupt> allocate_msi() override;
+    Result<MsiInterrupt> allocate_msi(unsigned cpu) override;
     Result<Interrupt*> legacy_irq(unsigned line) override;
 
     void add_io_apic(std::uint64_t address, std::uint32_t first_interrupt);
@@ -66,7 +76,7 @@ class Supply final : public InterruptSupply {
     Result<std::uint8_t> allocate_vector();
 
     std::array<VectorInterrupt, device_vectors> vectors_;
-    unsigned used_vectors_ = 0;
+    std::atomic<unsigned> used_vectors_ = 0;
     std::array<MemoryRegisters, acpi::Madt::max_io_apics> io_apic_registers_;
     std::array<std::optional<IoApic>, acpi::Madt::max_io_apics> io_apics_;
     unsigned io_apic_count_ = 0;
@@ -77,15 +87,20 @@ class Supply final : public InterruptSupply {
 constinit Supply supply;
 
 Result<std::uint8_t> Supply::allocate_vector() {
-    if (used_vectors_ == device_vectors) return fail("interrupt vector", "all of them are taken");
-    return static_cast<std::uint8_t>(vector::first_device + used_vectors_++);
+    const unsigned number = used_vectors_.fetch_add(1);
+    if (number >= device_vectors) {
+        used_vectors_ = device_vectors;
+        return fail("interrupt vector", "all of them are taken");
+    }
+    return static_cast<std::uint8_t>(vector::first_device + number);
 }
 
-Result<MsiInterrupt> Supply::allocate_msi() {
+Result<MsiInterrupt> Supply::allocate_msi(unsigned cpu) {
     constexpr std::uint64_t msi_base = 0xfee0'0000;
-    const std::uint32_t apic_id = local_apic_id();
+    if (cpu >= cpu_count()) return fail("interrupt", "there is no such processor");
+    const std::uint32_t apic_id = processors[cpu].apic_id;
     if (apic_id > 0xff)
-        return fail("interrupt", "messages cannot name this processor: its APIC id is above 255");
+        return fail("interrupt", "messages cannot name the processor: its APIC id is above 255");
     const auto vector = allocate_vector();
     if (!vector) return std::unexpected(vector.error());
     return MsiInterrupt{.interrupt = &at(*vector),
@@ -154,17 +169,36 @@ Result<void> handle_legacy_irq(unsigned line, InterruptHandler handler, void* co
     return {};
 }
 
+namespace {
+
+void end_of_sleep(Processor& processor) {
+    if (processor.idle_since == 0) return;
+    processor.idle_ticks.add(static_cast<std::int64_t>(rdtsc() - processor.idle_since));
+    processor.idle_since = 0;
+}
+
+}  // namespace
+
 /// Every exception and interrupt arrives here, from interrupt_entry.S.
 extern "C" void exo_handle_interrupt(const InterruptFrame* frame) {
     const std::uint64_t number = frame->vector;
     if (BreakpointCounter::take(*frame)) return;
+    if (number == exception::nmi) stop_if_asked(frame->rip);
     if (number < exception::count) report_exception(*frame);
+    Processor& processor = this_processor();
+    end_of_sleep(processor);
     // Spurious ones, of the local APIC and of the masked legacy controllers, are not acknowledged.
     if (number == vector::spurious || number < vector::first_device) return;
+    processor.interrupts.add_one();
+    ++processor.interrupt_depth;
     if (number <= vector::last_device) supply.at(number).handle();
     if (number == vector::timer) handle_timer_interrupt();
     end_of_interrupt();
-    run_interrupt_exit_hook();
+    if (number == vector::call || number == vector::reschedule) processor.ipis.add_one();
+    // Behind the acknowledgement: what is called may take its time, and may sleep for interrupts.
+    if (number == vector::call) run_calls(processor);
+    --processor.interrupt_depth;
+    run_exit_hook(processor);
 }
 
 }  // namespace exo::guest::arch

@@ -11,14 +11,16 @@ namespace {
 
 namespace reg {
 constexpr std::uint32_t id = 0x20, task_priority = 0x80, end_of_interrupt = 0xb0, spurious = 0xf0,
-                        error_status = 0x280, lvt_timer = 0x320, lvt_thermal = 0x330, lvt_performance = 0x340,
-                        lvt_lint0 = 0x350, lvt_lint1 = 0x360, lvt_error = 0x370, timer_initial = 0x380,
-                        timer_current = 0x390, timer_divide = 0x3e0;
+                        error_status = 0x280, command = 0x300, command_target = 0x310, lvt_timer = 0x320,
+                        lvt_thermal = 0x330, lvt_performance = 0x340, lvt_lint0 = 0x350, lvt_lint1 = 0x360,
+                        lvt_error = 0x370, timer_initial = 0x380, timer_current = 0x390, timer_divide = 0x3e0;
 }
 constexpr std::uint64_t base_x2apic = 1u << 10, base_enabled = 1u << 11;
 constexpr std::uint32_t software_enabled = 1u << 8;
 constexpr std::uint32_t masked = 1u << 16;
 constexpr std::uint32_t delivery_nmi = 4u << 8;
+constexpr std::uint32_t mode_init = 5u << 8, mode_start_up = 6u << 8, asserted = 1u << 14,
+                        to_all_but_self = 3u << 18, delivery_pending = 1u << 12;
 constexpr std::uint32_t timer_tsc_deadline = 2u << 17;
 constexpr std::uint32_t divide_by_1 = 0x0b;
 
@@ -38,6 +40,20 @@ void write(std::uint32_t offset, std::uint32_t value) {
     } else {
         *reinterpret_cast<volatile std::uint32_t*>(registers + offset) = value;
     }
+}
+
+/// Sends an interrupt command (volume 3, 10.6). What was stored before is seen by who gets it.
+void command(std::uint32_t apic_id, std::uint32_t what) {
+    if (x2apic) {
+        // A write to these MSRs does not wait for earlier stores.
+        asm volatile("mfence; lfence" : : : "memory");
+        wrmsr(msr::x2apic + reg::command / 16, std::uint64_t{apic_id} << 32 | what);
+        return;
+    }
+    const InterruptGuard guard;  // the register is two halves
+    while ((read(reg::command) & delivery_pending) != 0) pause();
+    write(reg::command_target, apic_id << 24);
+    write(reg::command, what);
 }
 
 /// The 8259s are moved off the exceptions' vectors, for the spurious interrupts that even masked ones may
@@ -64,19 +80,22 @@ Result<void> start_local_apic() {
     const CpuidResult features = cpuid(1);
     if ((features.edx & 1u << 9) == 0) return fail("local APIC", "the processor has none");
     silence_legacy_controllers();
-    const std::uint64_t base = rdmsr(msr::apic_base);
     x2apic = (features.ecx & 1u << 21) != 0;
     tsc_deadline = (features.ecx & 1u << 24) != 0;
-    if (x2apic) {
-        wrmsr(msr::apic_base, base | base_enabled);
-        wrmsr(msr::apic_base, base | base_enabled | base_x2apic);
-    } else {
-        wrmsr(msr::apic_base, base | base_enabled);
+    if (!x2apic) {
         constexpr std::uint64_t address_bits = 0x000f'ffff'ffff'f000;
-        const auto mapped = map_device(base & address_bits, 4096);
+        const auto mapped = map_device(rdmsr(msr::apic_base) & address_bits, 4096);
         if (!mapped) return std::unexpected(mapped.error());
         registers = *mapped;
     }
+    enable_local_apic();
+    return {};
+}
+
+void enable_local_apic() {
+    const std::uint64_t base = rdmsr(msr::apic_base) | base_enabled;
+    wrmsr(msr::apic_base, base);
+    if (x2apic) wrmsr(msr::apic_base, base | base_x2apic);
     for (const std::uint32_t source :
          {reg::lvt_timer, reg::lvt_thermal, reg::lvt_performance, reg::lvt_lint0})
         write(source, masked);
@@ -85,7 +104,6 @@ Result<void> start_local_apic() {
     write(reg::task_priority, 0);
     write(reg::error_status, 0);
     write(reg::spurious, software_enabled | vector::spurious);
-    return {};
 }
 
 bool local_apic_is_x2apic() {
@@ -96,6 +114,19 @@ std::uint32_t local_apic_id() {
 }
 void end_of_interrupt() {
     write(reg::end_of_interrupt, 0);
+}
+
+void send_interrupt(std::uint32_t apic_id, std::uint8_t vector) {
+    command(apic_id, vector);
+}
+void send_nmi_to_others() {
+    command(0, to_all_but_self | asserted | delivery_nmi);
+}
+void send_init(std::uint32_t apic_id) {
+    command(apic_id, asserted | mode_init);
+}
+void send_start_up(std::uint32_t apic_id, std::uint64_t page) {
+    command(apic_id, asserted | mode_start_up | static_cast<std::uint32_t>(page >> 12));
 }
 
 void run_timer_freely() {
@@ -110,6 +141,11 @@ std::uint32_t timer_count() {
 
 void use_timer(std::uint64_t frequency) {
     timer_frequency = frequency;
+    use_timer_here();
+}
+
+void use_timer_here() {
+    write(reg::timer_divide, divide_by_1);
     write(reg::timer_initial, 0);
     write(reg::lvt_timer, vector::timer | (tsc_deadline ? timer_tsc_deadline : 0));
     // Orders the mode change before the first deadline (SDM 11.5.4.1).

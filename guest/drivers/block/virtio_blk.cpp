@@ -167,7 +167,7 @@ void VirtioBlk::set_up_interrupt() {
     // Without MSI-X, or when the machine has no vector left, the disk is polled.
     auto table = MsixTable::create(transport_.function(), services_.registers);
     if (!table) return;
-    const auto interrupt = services_.interrupts.allocate_msi();
+    const auto interrupt = services_.interrupts.allocate_msi(0);
     if (!interrupt) return;
     table->set(0, interrupt->message);
     table->enable();

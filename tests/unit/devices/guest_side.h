@@ -71,7 +71,7 @@ class GuestSide final : public guest::TimeSource,
     void release(const guest::DmaSpan& span) override { ram_.release(span.physical, span.size); }
 
     // InterruptSupply
-    guest::Result<guest::MsiInterrupt> allocate_msi() override {
+    guest::Result<guest::MsiInterrupt> allocate_msi(unsigned) override {
         if (!has_msi) return guest::fail("cannot allocate a vector", "the test says so");
         return guest::MsiInterrupt{&interrupt_, {msi_address, 0x41}};
     }

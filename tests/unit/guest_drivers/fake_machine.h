@@ -95,7 +95,7 @@ class FakeMachine final : public TimeSource, public DmaMemory, public InterruptS
     }
 
     // InterruptSupply
-    Result<MsiInterrupt> allocate_msi() override {
+    Result<MsiInterrupt> allocate_msi(unsigned) override {
         if (!has_msi) return fail("cannot allocate a vector", "the test says so");
         const auto index = static_cast<std::uint32_t>(lines_.size());
         lines_.push_back(std::make_unique<Line>(*this));
