@@ -31,11 +31,13 @@ class SingleConsumer {
 
     /// Takes the next message, of any kind.
     std::expected<Message, ReceiveError> recv() {
-        const SlotHeader header = load_header();
-        if (header.sequence != position_ + 1) return std::unexpected(why_nothing(header));
+        Cursor cursor{ring_, position_};
+        const SlotHeader header = cursor.load_header();
+        if (!cursor.is_message(header)) return std::unexpected(why_nothing(header));
         if (!is_well_formed(header)) return std::unexpected(drop());
         std::expected<Message, ReceiveError> message(std::in_place, header);
-        take(message->payload, payload_size);
+        cursor.take(message->payload, payload_size);
+        position_ = cursor.position;
         return message;
     }
 
@@ -43,10 +45,11 @@ class SingleConsumer {
     /// malformed.
     template <InlinePayload T>
     std::expected<void, ReceiveError> recv(T& value) {
-        const SlotHeader header = load_header();
-        if (header.sequence != position_ + 1) return std::unexpected(why_nothing(header));
-        if (!holds_one<T>(header)) return std::unexpected(drop());
-        take(reinterpret_cast<std::byte*>(&value), sizeof(T));
+        Cursor cursor{ring_, position_};
+        const SlotHeader header = cursor.load_header();
+        if (!holds_one_at<T>(cursor.position, header)) return std::unexpected(why_refused(header));
+        cursor.take(reinterpret_cast<std::byte*>(&value), sizeof(T));
+        position_ = cursor.position;
         return {};
     }
 
@@ -55,13 +58,13 @@ class SingleConsumer {
     /// least one unless `values` is empty.
     template <InlinePayload T, std::size_t extent>
     std::expected<std::uint32_t, ReceiveError> recv_batch(std::span<T, extent> values) {
-        std::uint32_t count = 0;
+        Cursor cursor{ring_, position_};
         for (T& value : values) {
-            const SlotHeader header = load_header();
-            if (header.sequence != position_ + 1 || !holds_one<T>(header)) break;
-            take(reinterpret_cast<std::byte*>(&value), sizeof(T));
-            ++count;
+            const SlotHeader header = cursor.load_header();
+            if (!holds_one_at<T>(cursor.position, header)) break;
+            cursor.take(reinterpret_cast<std::byte*>(&value), sizeof(T));
         }
+        const std::uint32_t count = cursor.position - std::exchange(position_, cursor.position);
         if (count == 0 && !values.empty()) return std::unexpected(why_stopped(holds_one<T>));
         return count;
     }
@@ -71,13 +74,15 @@ class SingleConsumer {
     template <PackedRecord T, std::size_t extent>
     std::expected<std::uint32_t, ReceiveError> recv_packed(std::span<T, extent> values) {
         std::uint32_t count = 0;
+        Cursor cursor{ring_, position_};
         while (values.size() - count >= records_per_slot<T>) {
-            const SlotHeader header = load_header();
-            if (header.sequence != position_ + 1 || !holds_packed<T>(header)) break;
+            const SlotHeader header = cursor.load_header();
+            if (!cursor.is_message(header) || !holds_packed<T>(header)) break;
             // All of the payload is copied, because a constant size is cheaper than an exact one.
-            take(reinterpret_cast<std::byte*>(&values[count]), records_per_slot<T> * sizeof(T));
+            cursor.take(reinterpret_cast<std::byte*>(&values[count]), records_per_slot<T> * sizeof(T));
             count += header.length / std::uint32_t{sizeof(T)};
         }
+        position_ = cursor.position;
         if (count == 0 && values.size() >= records_per_slot<T>)
             return std::unexpected(why_stopped(holds_packed<T>));
         return count;
@@ -107,25 +112,37 @@ class SingleConsumer {
     void finish_sleep() { waiter().wake(); }
 
   private:
-    SlotHeader load_header() const { return SlotAccess<Atomics>::load_header(ring_.slot(position_)); }
+    /// What a receive works with: copies, because a payload's bytes may alias any member, which would then be
+    /// loaded again for each slot.
+    struct Cursor {
+        const Placement<Atomics> ring;
+        std::uint32_t position;
 
-    void take(std::byte* to, std::size_t length) {
-        Slot& slot = ring_.slot(position_);
-        SlotAccess<Atomics>::copy_payload(to, slot, length);
-        SlotAccess<Atomics>::release(slot, position_, ring_.capacity());
-        ++position_;
-    }
+        SlotHeader load_header() const { return SlotAccess<Atomics>::load_header(ring.slot(position)); }
+        bool is_message(const SlotHeader& header) const { return header.sequence == position + 1; }
+        void take(std::byte* to, std::size_t length) {
+            Slot& slot = ring.slot(position);
+            SlotAccess<Atomics>::copy_payload(to, slot, length);
+            SlotAccess<Atomics>::release(slot, position, ring.capacity());
+            ++position;
+        }
+    };
 
     /// A free slot has the sequence of its position; the protocol writes nothing else but position + 1.
     [[gnu::noinline]] ReceiveError why_nothing(SlotHeader header) const {
         return header.sequence == position_ ? ReceiveError::empty : ReceiveError::corrupt;
     }
 
+    [[gnu::noinline]] ReceiveError why_refused(SlotHeader header) {
+        return header.sequence == position_ + 1 ? drop() : why_nothing(header);
+    }
+
     /// Why a batch took nothing. The slot may have been published a moment ago: that still counts as empty.
     template <class Accepts>
     [[gnu::noinline]] ReceiveError why_stopped(Accepts accepts) {
-        const SlotHeader header = load_header();
-        if (header.sequence != position_ + 1) return why_nothing(header);
+        const Cursor cursor{ring_, position_};
+        const SlotHeader header = cursor.load_header();
+        if (!cursor.is_message(header)) return why_nothing(header);
         return accepts(header) ? ReceiveError::empty : drop();
     }
 

@@ -64,14 +64,17 @@ class Placement {
     }
 
     const RingShape& shape() const { return shape_; }
-    std::uint32_t capacity() const { return shape_.capacity; }
-    RingHeader& header() const { return *reinterpret_cast<RingHeader*>(base_); }
-    Slot& slot(std::uint32_t position) const {
-        return reinterpret_cast<Slot*>(base_ + sizeof(RingHeader))[position & (shape_.capacity - 1)];
+    std::uint32_t capacity() const { return mask_ + 1; }
+    RingHeader& header() const {
+        return *reinterpret_cast<RingHeader*>(reinterpret_cast<std::byte*>(slots_) - sizeof(RingHeader));
     }
+    Slot& slot(std::uint32_t position) const { return slots_[position & mask_]; }
 
   private:
-    Placement(std::byte* base, RingShape shape) : base_(base), shape_(shape) {}
+    Placement(std::byte* base, RingShape shape)
+        : slots_(reinterpret_cast<Slot*>(base + sizeof(RingHeader))),
+          mask_(shape.capacity - 1),
+          shape_(shape) {}
 
     /// One atomic load a word: what is checked is what is used, whatever the other side writes meanwhile.
     static RingIdentity read_identity(const std::byte* base) {
@@ -119,7 +122,8 @@ class Placement {
         Atomics::store_release(page.identity.magic, ring_magic);  // last: whoever sees it sees a whole ring
     }
 
-    std::byte* base_;
+    Slot* slots_;
+    std::uint32_t mask_;
     RingShape shape_;
 };
 

@@ -32,7 +32,7 @@ class SingleProducerClaim {
     static constexpr Sharing sharing = Sharing::one;
 
     explicit SingleProducerClaim(const Placement<Atomics>& ring)
-        : position_(ring.shape().first_position), reported_(position_) {}
+        : position_(ring.shape().first_position), free_until_(position_), reported_(position_) {}
 
     /// The claim of a producer that follows one that died, wherever that was. Whatever it had not published
     /// in whole is taken back: slots of a batch whose first slot was never published. The consumer may be at
@@ -40,6 +40,7 @@ class SingleProducerClaim {
     static SingleProducerClaim take_over(const Placement<Atomics>& ring) {
         SingleProducerClaim claim(ring);
         claim.position_ = first_unpublished(ring);
+        claim.free_until_ = claim.position_;
         claim.reported_ = Atomics::load_acquire(ring.header().producer.published);
         for (std::uint32_t i = 1; i < ring.capacity(); ++i) {
             const std::uint32_t position = claim.position_ + i;
@@ -54,19 +55,16 @@ class SingleProducerClaim {
 
     /// At most `wanted` slots, which is not above the capacity.
     Run take(const Placement<Atomics>& ring, std::uint32_t wanted) {
-        const Run run{position_, count_free(ring, wanted)};
-        position_ += run.count;
+        const std::uint32_t position = position_;
+        const std::uint32_t known = free_until_ - position;
+        const Run run{position, known >= wanted ? wanted : look(ring, position, wanted)};
+        position_ = position + run.count;
         return run;
     }
 
-    /// How many of the next `wanted` slots are free. One consumer releases in order, so the last slot of the
-    /// run tells of them all; many consumers release in any order.
-    std::uint32_t count_free(const Placement<Atomics>& ring, std::uint32_t wanted) const {
-        if (wanted == 0) return 0;
-        const std::uint32_t last = position_ + wanted - 1;
-        if (!SlotAccess<Atomics>::is_free(ring.slot(last), last)) return count_free_up_to(ring, wanted - 1);
-        if (wanted > 1 && ring.shape().consumers == Sharing::many) return count_free_up_to(ring, wanted);
-        return wanted;
+    /// How many of the next `wanted` slots are free.
+    std::uint32_t count_free(const Placement<Atomics>& ring, std::uint32_t wanted) {
+        return free_until_ - position_ >= wanted ? wanted : look(ring, position_, wanted);
     }
 
     bool report(RingHeader& header) {
@@ -90,13 +88,30 @@ class SingleProducerClaim {
         return published ? sequence - 1 + ring.capacity() : sequence;
     }
 
-    [[gnu::noinline]] std::uint32_t count_free_up_to(const Placement<Atomics>& ring,
-                                                     std::uint32_t most) const {
-        return count_free_run(ring, position_, most);
+    /// One consumer releases in order, so that one free slot tells of all those before it: most sends need no
+    /// look at all. Many consumers release in any order.
+    [[gnu::noinline]] std::uint32_t look(const Placement<Atomics>& ring, std::uint32_t position,
+                                         std::uint32_t wanted) {
+        if (ring.shape().consumers == Sharing::one) {
+            std::uint32_t ahead = wanted > look_ahead ? wanted : look_ahead;
+            if (ahead > ring.capacity()) ahead = ring.capacity();
+            for (; ahead >= wanted; ahead /= 4) {
+                const std::uint32_t last = position + ahead - 1;
+                if (!SlotAccess<Atomics>::is_free(ring.slot(last), last)) continue;
+                free_until_ = position + ahead;
+                return wanted;
+            }
+        }
+        const std::uint32_t count = count_free_run(ring, position, wanted);
+        free_until_ = position + count;
+        return count;
     }
 
+    static constexpr std::uint32_t look_ahead = 256;
+
     std::uint32_t position_;
-    std::uint32_t reported_;  // the last value given to the progress word
+    std::uint32_t free_until_;  // the slots before this position are known to be free
+    std::uint32_t reported_;    // the last value given to the progress word
 };
 
 /// One of many producers: a run of free slots becomes its own by one compare-and-exchange on the shared claim

@@ -23,6 +23,9 @@ struct SlotAccess {
         return load_header(slot).sequence == position + 1;
     }
 
+    /// Begins to bring a line here that this side is going to write. A hint: it reads nothing.
+    static void fetch(const Slot& slot) { __builtin_prefetch(&slot, 1); }
+
     /// Payload first, then the word that publishes it.
     static void publish(Slot& slot, std::uint32_t position, Kind kind, std::uint8_t flags,
                         const std::byte* bytes, std::size_t length) {
@@ -50,6 +53,12 @@ constexpr bool is_well_formed(const SlotHeader& header) {
 template <InlinePayload T>
 constexpr bool holds_one(const SlotHeader& header) {
     return header.kind == Kind::inline_data && header.length == sizeof(T);
+}
+/// The same, and published for that position; one comparison of the whole word, but for the flags.
+template <InlinePayload T>
+constexpr bool holds_one_at(std::uint32_t position, const SlotHeader& header) {
+    const SlotHeader wanted{position + 1, Kind::inline_data, header.flags, sizeof(T)};
+    return header.to_word() == wanted.to_word();
 }
 
 /// Records of one size put together in a slot; their size travels in the flags.

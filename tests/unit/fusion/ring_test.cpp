@@ -138,6 +138,22 @@ TEST(Ring, FillsAndDrainsEachLapCompletely) {
     }
 }
 
+TEST(Ring, ProducerThatLooksAheadSendsNoMoreThanWasReleased) {
+    for (std::uint32_t released = 1; released < 1024; released += 73) {
+        Channel<Ring> channel(1024);
+        for (std::uint32_t i = 0; i < 1024; ++i) ASSERT_TRUE(channel.producer.send(i));
+        std::uint32_t value = 0;
+        for (std::uint32_t i = 0; i < released; ++i) ASSERT_TRUE(channel.consumer.recv(value));
+        std::uint32_t sent = 0;
+        while (channel.producer.send(1024 + sent)) ++sent;
+        EXPECT_EQ(sent, released);
+        for (std::uint32_t i = released; i < 1024 + released; ++i) {
+            ASSERT_TRUE(channel.consumer.recv(value));
+            ASSERT_EQ(value, i);
+        }
+    }
+}
+
 TEST(Ring, SequencesWrapAroundPast2To32) {
     Channel<Ring> channel(8, 0U - 20);
     for (std::uint64_t i = 0; i < 60; ++i) {
