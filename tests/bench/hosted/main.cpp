@@ -13,11 +13,13 @@ int main(int argc, char** argv) {
     CLI::App app("Measures this project's parts beside their best peers, in one process.");
     Selection selection;
     std::string json;
+    std::string markdown;
     app.add_option("suite", selection.suites, "suites to run (default: all)");
     app.add_option("--case", selection.case_filter, "only cases whose name contains this");
     app.add_option("--rounds", selection.rounds, "how often each variant is run")
         ->check(CLI::Range(1, 100'000));
     app.add_option("--json", json, "file for the JSON lines, one a variant");
+    app.add_option("--markdown", markdown, "file for a table of this project's variants, for a README");
     CLI11_PARSE(app, argc, argv);
 
     TableReporter table;
@@ -26,12 +28,19 @@ int main(int argc, char** argv) {
     std::optional<JsonReporter> lines;
     if (!json.empty()) reporters.include(lines.emplace(json));
 
+    std::optional<MarkdownReporter> page;
+    if (!markdown.empty()) reporters.include(page.emplace(markdown));
+
     if (const auto ran = run_cases(selection, reporters); !ran) {
         fmt::print(stderr, "exo_bench: {}\n", ran.error());
         return 1;
     }
     if (lines && !lines->good()) {
         fmt::print(stderr, "exo_bench: cannot write {}\n", json);
+        return 1;
+    }
+    if (page && !page->good()) {
+        fmt::print(stderr, "exo_bench: cannot write {}\n", markdown);
         return 1;
     }
 }

@@ -84,4 +84,28 @@ void JsonReporter::add(const CaseResult& result) {
         file_ << to_json(platform_, result, variant).dump() << '\n';
 }
 
+void MarkdownReporter::begin(const Platform& platform) {
+    file_ << fmt::format(
+        "{}; {:.3f} core cycles a TSC cycle; load average {:.1f}.\n\n"
+        "| case | variant | min | q1 | median | q3 | p99 | max | n | best peer | its median | ratio | line "
+        "|\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        platform.name, static_cast<double>(platform.core_cycles_per_1000_ticks) / 1000,
+        platform.load_average);
+}
+
+void MarkdownReporter::add(const CaseResult& result) {
+    const VariantResult* peer = result.best_peer();
+    for (const VariantResult& variant : result.variants) {
+        if (variant.variant->side != Side::own || peer == nullptr) continue;
+        const Distribution& d = variant.distribution;
+        file_ << fmt::format(
+            "| {} | {} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {:.1f} | {} | {} | {:.1f} | {:.2f} | "
+            "{:.0f} |\n",
+            variant.variant->name, variant.variant->variant, ticks(d.min), ticks(d.q1), ticks(d.median),
+            ticks(d.q3), ticks(d.p99), ticks(d.max), d.n, peer->variant->variant,
+            ticks(peer->distribution.median), ratio_to(*peer, variant), ticks(result.round_trip_before));
+    }
+}
+
 }  // namespace exo::bench

@@ -34,6 +34,20 @@ class JsonReporter final : public Reporter {
     Platform platform_;
 };
 
+/// A table for a README: a row for each of the project's own variants, beside the best peer of the case.
+class MarkdownReporter final : public Reporter {
+  public:
+    explicit MarkdownReporter(const std::string& path) : file_(path) {}
+
+    void begin(const Platform& platform) override;
+    void add(const CaseResult& result) override;
+    /// Whether every line was written.
+    bool good() { return file_.flush().good(); }
+
+  private:
+    std::ofstream file_;
+};
+
 /// Tells several.
 class AllReporters final : public Reporter {
   public:

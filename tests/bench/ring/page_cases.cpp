@@ -1,5 +1,6 @@
-// A message of 4 KiB: handed over in place, or copied. "In place" looks at the first word only, as a party
-// does that passes the data on; "touched" has the sender write and the receiver read all of it.
+// A message of 4 KiB: handed over in place, or copied. "In place" is the price of the send: the first word
+// only is looked at, as a party does that passes the data on. "Touched" is the price of the whole job, where
+// the sender writes and the receiver reads all of it, which costs the same whatever the send.
 #include <cstring>
 
 #include "shared/fusion/pool.h"
