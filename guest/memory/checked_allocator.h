@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "guest/memory/granule_spans.h"
 #include "guest/memory/heap_fault.h"
 #include "guest/memory/page_map.h"
 #include "guest/memory/size_classes.h"
@@ -146,6 +147,7 @@ class CheckedAllocator {
         while (page > 0 && map[page].kind == PageKind::interior) --page;
         const PageInfo& info = map[page];
         if (info.kind == PageKind::large) return large_at(page);
+        if (info.kind == PageKind::span) return piece_at(pointer);
         if (info.kind != PageKind::slab || page != map.index_of(pointer)) return {};
         return object_in(page,
                          static_cast<std::size_t>(static_cast<std::byte*>(pointer) - map.address_of(page)));
@@ -153,6 +155,11 @@ class CheckedAllocator {
     Block large_at(PageIndex page) const {
         const PageMap& map = raw_.map();
         return {map.address_of(page), map[page].run_pages * heap_page_size, 0};
+    }
+    Block piece_at(const void* pointer) const {
+        const PageMap& map = raw_.map();
+        const Piece piece = GranuleSpan(map, map.index_of(pointer)).piece_at(pointer);
+        return piece.granules == 0 ? Block{} : Block{piece.start, piece.granules * granule_bytes, 0};
     }
     Block object_in(PageIndex page, std::size_t offset) const {
         const PageInfo& info = raw_.map()[page];
@@ -171,11 +178,22 @@ class CheckedAllocator {
                 const Block block = large_at(page);
                 if (block.is_live()) visit(block.trailer());
             }
+            if (info.kind == PageKind::span) for_each_live_piece(page, visit);
             if (info.kind != PageKind::slab) continue;
             for (std::size_t i = 0; i < info.fresh; ++i) {
                 const Block block = object_in(page, info.colour + i * size_class_bytes[info.level]);
                 if (block.is_live()) visit(block.trailer());
             }
+        }
+    }
+
+    /// Those that begin in this page of a span.
+    template <class Visit>
+    void for_each_live_piece(PageIndex page, Visit visit) const {
+        std::byte* const start = raw_.map().address_of(page);
+        for (std::size_t offset = 0; offset < heap_page_size; offset += granule_bytes) {
+            const Block block = piece_at(start + offset);
+            if (block.start == start + offset && block.is_live()) visit(block.trailer());
         }
     }
 

@@ -11,6 +11,7 @@
 #include "guest/memory/free_object.h"
 #include "guest/memory/heap_statistics.h"
 #include "guest/memory/locked.h"
+#include "guest/memory/packed_objects.h"
 #include "guest/memory/page_supply.h"
 #include "guest/memory/remote_frees.h"
 #include "guest/memory/size_classes.h"
@@ -240,19 +241,20 @@ class alignas(64) CpuSlab {
             put_back(batch);
             return;
         }
-        inboxes_[owner].send(map_, batch.page, batch.head, batch.tail, batch.count);
+        const PackedObjects::List packed =
+            PackedObjects::pack(map_.address_of(batch.page), size_class, batch.head);
+        inboxes_[owner].send(map_, batch.page, packed.head, packed.tail, batch.count);
         classes_[size_class].statistics.remote_objects += batch.count;
         ++classes_[size_class].statistics.remote_batches;
     }
 
     void receive() {
         inboxes_[cpu_].drain(map_, [this](PageIndex page, Chain chain) {
-            classes_[map_[page].level].statistics.received_objects += chain.count;
-            FreeObject* tail = chain.head;
-            // Only when there is something to join is the end looked for.
-            if (map_[page].free_count != 0)
-                while (tail->next != nullptr) tail = tail->next;
-            put_back({.page = page, .head = chain.head, .tail = tail, .count = chain.count});
+            const SizeClass size_class = map_[page].level;
+            classes_[size_class].statistics.received_objects += chain.count;
+            const PackedObjects::List objects =
+                PackedObjects::unpack(map_.address_of(page), size_class, chain.head);
+            put_back({.page = page, .head = objects.head, .tail = objects.tail, .count = chain.count});
         });
     }
 

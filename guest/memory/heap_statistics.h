@@ -61,11 +61,11 @@ struct CpuSlabStatistics {
     }
 };
 
-/// Allocations of whole pages; what thread caches keep of them is not counted.
+/// Allocations of granules and of whole pages; what thread caches keep of them is not counted.
 struct LargeStatistics {
     std::uint64_t allocations = 0;  ///< by the buddy, since the start
     std::uint64_t live = 0;
-    std::uint64_t pages = 0;  ///< held now
+    std::uint64_t pages = 0;  ///< held now, whole spans included
 };
 
 struct HeapStatistics {

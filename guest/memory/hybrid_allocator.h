@@ -91,7 +91,7 @@ class HybridAllocator {
     std::size_t usable_size(const void* pointer) const {
         const PageInfo& info = map()[map().index_of(pointer)];
         return info.kind == PageKind::slab ? size_class_bytes[info.level]
-                                           : std::size_t{info.run_pages} * heap_page_size;
+                                           : granules_of(pointer) * granule_bytes;
     }
 
     /// All that no thread cache holds goes back to the buddy; thread caches follow at their next visit.
@@ -139,7 +139,11 @@ class HybridAllocator {
         relieve(1);
         return slab().refill(size_class, want);
     }
-    void give_run(void* run) { pages_.give_large(map().index_of(run)); }
+    void give_run(void* run) {
+        const PageIndex page = map().index_of(run);
+        if (map()[page].kind == PageKind::span) return pages_.give_piece(run);
+        pages_.give_large(page);
+    }
     void give(SizeClass size_class, Chain chain) { slab().give(size_class, chain); }
     void tune(SizeClass size_class) { slab().tune(size_class); }
     std::uint32_t pressure() const { return Atomics::load_relaxed(pressure_); }
@@ -176,13 +180,19 @@ class HybridAllocator {
 
     [[gnu::noinline]] void* allocate_large(Cache& cache, std::size_t size, std::size_t alignment) {
         if (size > std::size_t{map().size()} * heap_page_size) return nullptr;
-        const std::size_t bytes = std::max(size, std::size_t{1});
-        const auto count = static_cast<PageIndex>((bytes + heap_page_size - 1) / heap_page_size);
+        const std::size_t granules = granules_for(size, alignment);
+        if (granules <= Cache::longest_run && alignment <= heap_page_size)
+            if (void* const kept = cache.take_run(granules)) return kept;
+        if (is_piece(granules))
+            if (void* const piece = pages_.take_piece(static_cast<std::uint32_t>(granules))) return piece;
+        return allocate_pages(
+            cache, static_cast<PageIndex>((granules + granules_per_page - 1) / granules_per_page), alignment);
+    }
+
+    void* allocate_pages(Cache& cache, PageIndex count, std::size_t alignment) {
         const unsigned order = alignment <= heap_page_size
                                    ? 0
                                    : static_cast<unsigned>(std::countr_zero(alignment / heap_page_size));
-        if (count <= Cache::longest_run && order == 0)
-            if (void* const kept = cache.take_run(count)) return kept;
         PageIndex page = pages_.take_large(count, order);
         if (page == no_page) {
             cache.flush();
@@ -193,10 +203,16 @@ class HybridAllocator {
     }
 
     [[gnu::noinline]] void deallocate_large(Cache& cache, void* pointer) {
+        const std::size_t granules = granules_of(pointer);
+        if (granules <= Cache::longest_run && cache.keep_run(pointer, granules)) return;
+        give_run(pointer);
+    }
+
+    /// Of an allocation above the classes.
+    std::size_t granules_of(const void* pointer) const {
         const PageIndex page = map().index_of(pointer);
-        const PageIndex count = map()[page].run_pages;
-        if (count <= Cache::longest_run && cache.keep_run(pointer, count)) return;
-        pages_.give_large(page);
+        if (map()[page].kind == PageKind::span) return GranuleSpan(map(), page).piece_at(pointer).granules;
+        return std::size_t{map()[page].run_pages} * granules_per_page;
     }
 
     PageSupply<Lock> pages_;

@@ -22,6 +22,7 @@ enum class PageKind : std::uint8_t {
     free_block,  ///< first page of a free block of the buddy
     slab,        ///< split into objects of one size class
     large,       ///< first page of an allocation of whole pages
+    span,        ///< each of eight pages that are split into granules (see granule_spans.h)
 };
 
 /// Zeroed memory is a valid table of unmanaged pages.
@@ -29,7 +30,7 @@ struct PageInfo {
     PageIndex next;  ///< list links: of free blocks of one order, or of slabs with free objects
     PageIndex previous;
     PageKind kind;
-    std::uint8_t level;        ///< order of a free block, size class of a slab
+    std::uint8_t level;        ///< order of a free block, size class of a slab, longest free run of a span
     std::uint16_t owner;       ///< slab: the CPU whose lists it is on
     std::uint16_t free_head;   ///< slab: first free object, its offset in units of 8 bytes
     std::uint16_t free_count;  ///< slab: objects on the list of free_head

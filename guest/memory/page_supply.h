@@ -2,6 +2,7 @@
 #pragma once
 
 #include "guest/memory/buddy.h"
+#include "guest/memory/granule_spans.h"
 #include "guest/memory/heap_statistics.h"
 #include "guest/memory/locked.h"
 #include "guest/memory/page_map.h"
@@ -11,7 +12,7 @@ namespace exo::guest {
 template <class Lock>
 class PageSupply {
   public:
-    explicit PageSupply(const PageMap& map) : map_(map), buddy_(map) {}
+    explicit PageSupply(const PageMap& map) : map_(map), buddy_(map), spans_(map) {}
 
     const PageMap& map() const { return map_; }
 
@@ -51,9 +52,25 @@ class PageSupply {
         large_.pages -= map_[page].run_pages;
         buddy_.free(page, map_[page].run_pages);
     }
+    /// A piece of a span for one allocation; nullptr when there is none.
+    std::byte* take_piece(std::uint32_t granules) {
+        const Locked guard(lock_);
+        std::byte* const memory = spans_.allocate(buddy_, granules);
+        if (memory == nullptr) return nullptr;
+        ++large_.allocations;
+        ++large_.live;
+        return memory;
+    }
+    void give_piece(void* pointer) {
+        const Locked guard(lock_);
+        --large_.live;
+        spans_.free(buddy_, pointer);
+    }
     LargeStatistics large_statistics() {
         const Locked guard(lock_);
-        return large_;
+        LargeStatistics result = large_;
+        result.pages += std::uint64_t{spans_.spans()} * GranuleSpan::pages;
+        return result;
     }
     BuddyAllocator::Statistics statistics() {
         const Locked guard(lock_);
@@ -64,6 +81,7 @@ class PageSupply {
     PageMap map_;
     Lock lock_;
     BuddyAllocator buddy_;
+    GranuleSpans spans_;
     LargeStatistics large_;
 };
 

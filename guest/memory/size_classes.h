@@ -10,8 +10,24 @@ namespace exo::guest {
 inline constexpr std::size_t size_class_count = 16;
 inline constexpr std::array<std::uint16_t, size_class_count> size_class_bytes = {
     8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048};
-/// Larger requests take whole pages.
+/// Larger requests take granules or whole pages.
 inline constexpr std::size_t largest_small_size = size_class_bytes.back();
+
+/// What is above the classes is counted in these.
+inline constexpr std::size_t granule_bytes = 512;
+inline constexpr std::uint32_t granules_per_page = 8;
+inline constexpr std::uint32_t longest_piece = 32;  ///< in granules; above that it is pages
+
+/// A number of granules that is not whole pages is a piece of a span.
+constexpr bool is_piece(std::size_t granules) {
+    return granules % granules_per_page != 0;
+}
+/// What an allocation above the classes takes.
+constexpr std::size_t granules_for(std::size_t size, std::size_t alignment) {
+    const std::size_t granules = size / granule_bytes + (size % granule_bytes != 0 || size == 0);
+    if (granules <= longest_piece && alignment <= granule_bytes) return granules;
+    return (granules + granules_per_page - 1) / granules_per_page * granules_per_page;
+}
 
 /// An index into size_class_bytes.
 using SizeClass = std::uint8_t;

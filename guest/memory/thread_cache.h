@@ -26,9 +26,9 @@ template <class Source>
 class ThreadCache {
   public:
     static constexpr std::uint32_t longest_chain = 32;  ///< so a bin holds at most 64 objects
-    /// Runs of a few pages are kept too, so many pages in all.
-    static constexpr std::size_t longest_run = 8;
-    static constexpr std::size_t most_pages = 16;
+    /// Runs of a few granules or pages are kept too; so many granules in one and in all.
+    static constexpr std::size_t longest_run = 64;
+    static constexpr std::size_t most_granules = 256;
     static constexpr std::size_t default_byte_cap = std::size_t{256} << 10;
     /// Visits to the level below between two tunings.
     static constexpr std::uint32_t tuning_period = 256;
@@ -70,22 +70,22 @@ class ThreadCache {
             set_aside(size_class);
     }
 
-    /// A run of so many pages (1 … longest_run) that was freed here, or nullptr.
-    void* take_run(std::size_t pages) {
-        RunBin& bin = runs_[pages - 1];
-        FreeObject* const run = bin.first;
+    /// A run of so many granules (1 … longest_run) that was freed here, or nullptr.
+    void* take_run(std::size_t granules) {
+        FreeObject*& first = runs_[granules - 1];
+        FreeObject* const run = first;
         if (run == nullptr) return nullptr;
-        bin.first = run->next;
-        count_runs(-1, -static_cast<std::int64_t>(pages));
+        first = run->next;
+        count_runs(-1, granules);
         runs_used_ = true;
         return run;
     }
     /// Keeps a run for the next that asks; false when there are enough.
-    bool keep_run(void* memory, std::size_t pages) {
-        if (held_pages_.own() + pages > most_pages) return false;
-        RunBin& bin = runs_[pages - 1];
-        bin.first = new (memory) FreeObject{bin.first};
-        count_runs(1, static_cast<std::int64_t>(pages));
+    bool keep_run(void* memory, std::size_t granules) {
+        if (held_granules_ + granules > most_granules) return false;
+        FreeObject*& first = runs_[granules - 1];
+        first = new (memory) FreeObject{first};
+        count_runs(1, granules);
         runs_used_ = true;
         return true;
     }
@@ -121,6 +121,7 @@ class ThreadCache {
         return sum;
     }
     std::uint64_t held_runs() const { return held_runs_.read(); }
+    /// Of these, in the ones that are whole pages.
     std::uint64_t held_pages() const { return held_pages_.read(); }
     /// Of the owner only: objects of this class that are here now.
     std::uint32_t held(SizeClass size_class) const {
@@ -151,10 +152,6 @@ class ThreadCache {
         OwnCounter overflows;
         std::uint64_t tuned_allocations = 0;  ///< counters when it was last tuned
         std::uint64_t tuned_misses = 0;
-    };
-
-    struct RunBin {
-        FreeObject* first = nullptr;
     };
 
     static constexpr std::uint64_t good_hit_rate = 9'680;  ///< hundredths of a percent
@@ -241,14 +238,16 @@ class ThreadCache {
         set_in_use(bin, 0);
     }
 
-    void count_runs(std::int64_t runs, std::int64_t pages) {
-        held_runs_.add(runs);
-        held_pages_.add(pages);
+    void count_runs(std::int64_t difference, std::size_t granules) {
+        held_runs_.add(difference);
+        held_granules_ += static_cast<std::size_t>(difference) * granules;
+        if (!is_piece(granules))
+            held_pages_.add(difference * static_cast<std::int64_t>(granules / granules_per_page));
     }
 
     void flush_runs() {
-        for (std::size_t pages = 1; pages <= longest_run; ++pages)
-            while (void* const run = take_run(pages)) source_.give_run(run);
+        for (std::size_t granules = 1; held_granules_ > 0 && granules <= longest_run; ++granules)
+            while (void* const run = take_run(granules)) source_.give_run(run);
     }
 
     void tune_bin(SizeClass size_class) {
@@ -298,7 +297,8 @@ class ThreadCache {
     std::uint32_t pressure_;
     std::uint32_t visits_ = 0;
     OwnCounter tunings_;
-    std::array<RunBin, longest_run> runs_;
+    std::array<FreeObject*, longest_run> runs_{};
+    std::size_t held_granules_ = 0;
     OwnCounter held_runs_;
     OwnCounter held_pages_;
     bool runs_used_ = false;  ///< since the last tuning

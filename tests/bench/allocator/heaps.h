@@ -39,7 +39,10 @@ class HybridHeap {
         Cache& own = *cache();
         heap_->deallocate(own, pointer, size);
     }
-    static guest::HeapStatistics statistics() { return heap_->statistics(); }
+    /// Before the first allocation there are none.
+    static guest::HeapStatistics statistics() {
+        return heap_ != nullptr ? heap_->statistics() : guest::HeapStatistics{};
+    }
 
   private:
     using Cache = guest::HostedAllocator::Cache;

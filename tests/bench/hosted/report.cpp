@@ -12,6 +12,10 @@ double ticks(MilliTicks value) {
     return static_cast<double>(value) / 1000;
 }
 
+double percent(std::uint64_t hundredths) {
+    return static_cast<double>(hundredths) / 100;
+}
+
 double ratio_to(const VariantResult& peer, const VariantResult& own) {
     return static_cast<double>(peer.distribution.median) / static_cast<double>(own.distribution.median);
 }
@@ -32,6 +36,7 @@ void print_case(const CaseResult& result) {
                    ticks(d.min), ticks(d.q1), ticks(d.median), ticks(d.q3), ticks(d.p99), ticks(d.max), d.n);
         if (variant.variant->side == Side::own && best_peer != nullptr)
             fmt::print("  {:.2f} ({})", ratio_to(*best_peer, variant), best_peer->variant->variant);
+        if (variant.least_hit_rate) fmt::print("  hits {:.2f}%", percent(*variant.least_hit_rate));
         fmt::print("\n");
     }
 }
@@ -64,6 +69,7 @@ nlohmann::ordered_json to_json(const Platform& platform, const CaseResult& group
         line["best_peer"] = best_peer->variant->variant;
         line["ratio"] = ratio_to(*best_peer, variant);
     }
+    if (variant.least_hit_rate) line["least_hit_rate_percent"] = percent(*variant.least_hit_rate);
     return line;
 }
 

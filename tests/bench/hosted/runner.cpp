@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
+#include <numeric>
+#include <random>
 #include <span>
 
 #include "tests/bench/frame/line_round_trip.h"
@@ -69,21 +70,28 @@ std::expected<CaseResult, std::string> run_case(PinnedStage& stage, const Varian
     CaseResult result;
     result.round_trip_before = bare_round_trip(stage);
     std::vector<std::vector<MilliTicks>> samples(group.size());
+    std::vector<std::optional<std::uint64_t>> hit_rates(group.size());
+    // Each round has an order of its own: who always followed a variant that fills the caches would always
+    // find them cold.
+    std::vector<std::size_t> order(group.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::mt19937 random;
     for (int round = -warm_up; round < rounds; ++round) {
         show_progress(group, std::max(round, 0), rounds);
-        for (std::size_t i = 0; i < group.size(); ++i) {
-            // Each round begins with another variant, so that none always follows the same one.
-            const std::size_t at = (i + static_cast<std::size_t>(round + warm_up)) % group.size();
+        std::ranges::shuffle(order, random);
+        for (const std::size_t at : order) {
             const Run run = group[at]->run(stage);
             if (!run.verified)
                 return std::unexpected(fmt::format("{} {}: {} delivered wrong data", group[at]->suite,
                                                    group[at]->name, group[at]->variant));
-            if (round >= 0) samples[at].push_back(per_operation(run));
+            if (round < 0) continue;
+            samples[at].push_back(per_operation(run));
+            if (run.hit_rate) hit_rates[at] = std::min(*run.hit_rate, hit_rates[at].value_or(*run.hit_rate));
         }
     }
     result.round_trip_after = bare_round_trip(stage);
     for (std::size_t i = 0; i < group.size(); ++i)
-        result.variants.push_back({group[i], Distribution::of(samples[i])});
+        result.variants.push_back({group[i], Distribution::of(samples[i]), hit_rates[i]});
     return result;
 }
 

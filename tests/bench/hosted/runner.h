@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Selection {
 struct VariantResult {
     const Case* variant;
     Distribution distribution;
+    std::optional<std::uint64_t> least_hit_rate;  ///< of all rounds, in hundredths of a percent
 };
 
 /// A case with its variants, and the bare round trip of a line just before and after it.

@@ -44,7 +44,8 @@ class CheckedAllocatorTest : public testing::Test {
 
 TEST_F(CheckedAllocatorTest, FindsNothingInCorrectUse) {
     for (int round = 0; round < 2; ++round) {
-        for (const std::size_t size : {0U, 1U, 8U, 24U, 100U, 2'000U, 2'048U, 4'096U, 70'000U}) {
+        for (const std::size_t size :
+             {0U, 1U, 8U, 24U, 100U, 2'000U, 2'048U, 4'096U, 4'300U, 9'000U, 70'000U}) {
             for (std::size_t alignment = 1; alignment <= 65'536; alignment *= 2) {
                 std::byte* const memory = allocate(size, alignment);
                 ASSERT_NE(memory, nullptr);

@@ -188,19 +188,23 @@ TEST_F(ThreadCacheTest, ExhaustionIsNullAndEmptiesTheCache) {
 }
 
 TEST_F(ThreadCacheTest, KeepsAFewRunsOfPages) {
-    constexpr std::size_t page = 4'096;
-    std::vector<std::byte> memory(24 * page);
-    EXPECT_EQ(cache_.take_run(2), nullptr);
-    for (std::size_t i = 0; i < 8; ++i) EXPECT_TRUE(cache_.keep_run(&memory[2 * i * page], 2));
-    EXPECT_FALSE(cache_.keep_run(&memory[16 * page], 1));
-    EXPECT_EQ(cache_.held_pages(), Cache::most_pages);
+    constexpr std::size_t two_pages = 2 * granules_per_page;
+    constexpr std::size_t most = Cache::most_granules / two_pages;
+    std::vector<std::byte> memory((most + 1) * two_pages * granule_bytes);
+    const auto run = [&](std::size_t i) { return &memory[i * two_pages * granule_bytes]; };
+    EXPECT_EQ(cache_.take_run(two_pages), nullptr);
+    for (std::size_t i = 0; i < most; ++i) EXPECT_TRUE(cache_.keep_run(run(i), two_pages));
+    EXPECT_FALSE(cache_.keep_run(run(most), 1));
+    EXPECT_EQ(cache_.held_pages(), Cache::most_granules / granules_per_page);
     EXPECT_EQ(cache_.take_run(1), nullptr);
-    EXPECT_EQ(cache_.take_run(2), &memory[14 * page]);
-    EXPECT_EQ(cache_.held_runs(), 7U);
+    EXPECT_EQ(cache_.take_run(two_pages), run(most - 1));
+    EXPECT_EQ(cache_.held_runs(), most - 1);
+    EXPECT_TRUE(cache_.keep_run(run(most - 1), 9));
+    EXPECT_EQ(cache_.held_pages(), (most - 1) * 2);
     cache_.tune();
     EXPECT_TRUE(source_.runs.empty());
     cache_.tune();
-    EXPECT_EQ(source_.runs.size(), 7U);
+    EXPECT_EQ(source_.runs.size(), most);
     EXPECT_EQ(cache_.held_pages(), 0U);
 }
 
