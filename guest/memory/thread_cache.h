@@ -28,7 +28,7 @@ class ThreadCache {
     static constexpr std::uint32_t longest_chain = 32;  ///< so a bin holds at most 64 objects
     /// Runs of a few granules or pages are kept too; so many granules in one and in all.
     static constexpr std::size_t longest_run = 64;
-    static constexpr std::size_t most_granules = 256;
+    static constexpr std::size_t most_granules = 128;
     static constexpr std::size_t default_byte_cap = std::size_t{256} << 10;
     /// Visits to the level below between two tunings.
     static constexpr std::uint32_t tuning_period = 256;

@@ -134,6 +134,24 @@ TEST_F(CheckedAllocatorTest, WriteAfterFreeIsFoundWithItsHistory) {
     EXPECT_EQ(faults()[0].found_by, finder);
 }
 
+TEST_F(CheckedAllocatorTest, PiecesOfGranulesAreChecked) {
+    std::byte* const memory = allocate(4'300);
+    std::byte* const neighbour = allocate(3'000);
+    memory[4'300] = std::byte{0};
+    free(memory + 600);
+    ASSERT_EQ(faults().size(), 1U);
+    EXPECT_EQ(faults()[0].kind, HeapFaultKind::foreign_pointer);
+    EXPECT_EQ(faults()[0].allocated_by, allocator);
+    faults().clear();
+    free(memory);
+    expect_only(HeapFaultKind::overrun, memory);
+    std::array<LeakSite, 2> sites;
+    ASSERT_EQ(checked_.leaks(0, sites), 1U);
+    EXPECT_EQ(sites[0].bytes, 3'000U);
+    free(neighbour);
+    EXPECT_EQ(checked_.leaks(0, sites), 0U);
+}
+
 TEST_F(CheckedAllocatorTest, LeaksAreSummedUpByOrigin) {
     allocate(10);
     const std::uint64_t mark = checked_.mark();

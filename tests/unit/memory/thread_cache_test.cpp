@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -29,13 +30,14 @@ class CountingSource {
         outside -= count;
     }
     void give_run(void* run) { runs.push_back(run); }
-    void tune(SizeClass) {}
+    void tune(SizeClass size_class) { tuned.push_back(size_class); }
     std::uint32_t pressure() const { return pressure_count; }
     void attach(ThreadCache<CountingSource>&) {}
     void detach(ThreadCache<CountingSource>&) {}
 
     std::uint32_t refills = 0;
-    std::vector<void*> runs;   ///< given back
+    std::vector<void*> runs;  ///< given back
+    std::vector<SizeClass> tuned;
     std::int64_t outside = 0;  ///< objects that the cache or its user holds
     std::uint32_t pressure_count = 0;
     bool exhausted = false;
@@ -148,11 +150,47 @@ TEST_F(ThreadCacheTest, TuningReturnsWhatIdleBinsHold) {
     free_all(5);
     cache_.tune();
     EXPECT_GT(cache_.held(5), 0U);
+    EXPECT_EQ(std::ranges::count(source_.tuned, 5), 0);
     cache_.tune();
     EXPECT_EQ(cache_.held(5), 0U);
+    EXPECT_EQ(std::ranges::count(source_.tuned, 5), 1);
     EXPECT_EQ(source_.outside, 0);
     EXPECT_EQ(cache_.chain_length(5), 8U);
     EXPECT_EQ(cache_.statistics().tunings, 2U);
+}
+
+TEST(ThreadCache, TuningLengthensChainsThatMissWithWhatIdleOnesGiveUp) {
+    CountingSource source;
+    Cache cache(source, 66 << 10);
+    const SizeClass idle = size_class_of(384);
+    const SizeClass missing = size_class_of(512);
+    cache.deallocate(cache.allocate(idle), idle);
+    EXPECT_EQ(cache.chain_length(idle), 16U);
+    std::vector<void*> live;
+    cache.tune();
+    for (int i = 0; i < 100; ++i) live.push_back(cache.allocate(missing));
+    EXPECT_EQ(cache.chain_length(missing), 8U);  // there was no room for more
+    cache.tune();
+    EXPECT_EQ(cache.chain_length(idle), 8U);
+    EXPECT_EQ(cache.chain_length(missing), 16U);
+    for (void* object : live) cache.deallocate(object, missing);
+}
+
+TEST_F(ThreadCacheTest, TuningShortensChainsThatNeverMissWhenBytesAreScarce) {
+    for (const SizeClass c : {14, 15}) {
+        allocate(c, 200);
+        free_all(c);
+    }
+    allocate(5, 200);
+    free_all(5);
+    EXPECT_EQ(cache_.chain_length(5), 32U);
+    cache_.tune();
+    const auto use = [&](SizeClass c) {
+        for (int i = 0; i < 2'000; ++i) cache_.deallocate(cache_.allocate(c), c);
+    };
+    for (const SizeClass c : {5, 14, 15}) use(c);
+    cache_.tune();
+    EXPECT_EQ(cache_.chain_length(5), 16U);
 }
 
 TEST_F(ThreadCacheTest, TunesItselfWhenItVisitsTheLevelBelowOften) {
