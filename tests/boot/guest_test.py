@@ -93,6 +93,17 @@ def panic(test: Context, platform: Platform) -> None:
     assert "write_null" in text, "the backtrace names no function"
 
 
+@case("qemu-q35: the debug guest's heap checks find nothing in the self-tests, and a double free", needs=("qemu", "debug guest"), limit=300, group="qemu-q35")
+def debug_guest(test: Context) -> None:
+    debug = [str(ROOT / "tools" / "qemu"), "--machine", "q35", "--preset", "debug", "--"]
+    done = test.run([*debug, "selftest"])
+    assert re.search(r"^[1-9]\d* passed, 0 failed", plain(done.text), re.MULTILINE), "the self-tests did not all pass"
+    assert done.status == 0, f"status {done.status}"
+    done = test.run([*debug, "crash", "heap"])
+    assert done.status == 126, f"status {done.status}"
+    assert "free_twice" in plain(done.text), "the report names no origin"
+
+
 @on_every_platform("the shell at a terminal")
 def shell(test: Context, platform: Platform) -> None:
     small = noise(platform.name, 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import box_parts
 import firmware
 import kvm
-from paths import GUEST, VMM
+from paths import GUEST, VMM, guest
 from report import Failure
 
 
@@ -28,6 +28,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "box": lambda: _said(box_parts.parts),
     "vmm": lambda: None if VMM.exists() else f"{VMM} is not built",
     "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
+    "debug guest": lambda: None if guest("debug").exists() else f"{guest('debug')} is not built (tools/qemu --preset debug does)",
     "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),
     "bochs": lambda: _program("bochs") or _said(firmware.unified),
 }

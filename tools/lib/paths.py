@@ -7,7 +7,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 RELEASE = BUILD / "release"
 VMM = RELEASE / "vmm" / "vmm"
-GUEST = RELEASE / "guest" / "exo.efi"
+
+
+def guest(preset: str) -> Path:
+    return BUILD / preset / "guest" / "exo.efi"
+
+
+GUEST = guest("release")
 
 
 def cache() -> Path:

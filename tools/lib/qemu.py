@@ -13,7 +13,7 @@ from builder import build
 from command import emulator_parser, finish, kernel_command_line, split_arguments
 from console import EndedEarly, run_machine
 from disks import checked, qemu_arguments, sample
-from paths import GUEST
+from paths import guest
 from report import Failure
 
 TOOL = "qemu"
@@ -29,7 +29,7 @@ def machine(asked, guest_command: list[str], folder: Path) -> list[str]:
         "-drive", f"if=pflash,unit=1,format=raw,file={folder}/variables.fd",
         "-chardev", f"socket,id=console,path={folder}/console", "-serial", "chardev:console",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-        "-kernel", str(GUEST),
+        "-kernel", str(guest(asked.preset)),
     ]
     line = kernel_command_line(guest_command)
     if line:
@@ -47,11 +47,12 @@ def main() -> int:
     parser.add_argument("--machine", choices=["pc", "q35"], default="pc")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")
     parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--preset", choices=["release", "debug"], default="release", help="debug: not optimised, and the heap checks its use")
     parser.add_argument("--gdb", action="store_true", help="wait for a debugger on 127.0.0.1:1234 before the first instruction")
     asked = parser.parse_args(words)
     if asked.accel == "kvm" and (reason := kvm.why_unusable()):
         raise Failure(f"{reason}; `tools/kvm-box tools/qemu --accel kvm …` has it")
-    build(TOOL, "release", ["guest"])
+    build(TOOL, asked.preset, ["guest"])
     asked.disk = checked(asked.disk) or [sample(TOOL)]
     with tempfile.TemporaryDirectory(prefix="exo-qemu-") as scratch, socket.socket(socket.AF_UNIX) as listener:
         folder = Path(scratch)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+from builder import build
 from command import finish
 from paths import BUILD, ROOT
 from report import say
@@ -43,6 +44,7 @@ def main() -> int:
     for preset in PRESETS[:1] if asked.quick else PRESETS:
         run_preset(preset, asked.filter, verdict, LOGS)
     if not asked.quick:
+        build(TOOL, "debug", ["guest"])
         say(TOOL, "boot tests…")
         boot_tests(asked.filter, verdict)
     return verdict.close()

@@ -120,6 +120,15 @@ TEST_F(HybridAllocatorTest, StatisticsFollowTheLevels) {
     expect_all_returned();
 }
 
+TEST_F(HybridAllocatorTest, ALittleMoreThanAPageDoesNotTakeTwo) {
+    std::vector<void*> live;
+    for (int i = 0; i < 14; ++i) live.push_back(heap_->allocate(cache_, 4'368));
+    EXPECT_EQ(heap_->statistics().large.pages, 16U);
+    EXPECT_EQ(heap_->usable_size(live[0]), 4'608U);
+    for (void* memory : live) heap_->deallocate(cache_, memory, 4'368);
+    expect_all_returned();
+}
+
 TEST_F(HybridAllocatorTest, StatisticsOutliveTheCaches) {
     {
         Cache other(*heap_);

@@ -177,7 +177,7 @@ TEST(ThreadCache, TuningLengthensChainsThatMissWithWhatIdleOnesGiveUp) {
 }
 
 TEST_F(ThreadCacheTest, TuningShortensChainsThatNeverMissWhenBytesAreScarce) {
-    for (const SizeClass c : {14, 15}) {
+    for (const SizeClass c : {SizeClass{14}, SizeClass{15}}) {
         allocate(c, 200);
         free_all(c);
     }
@@ -188,7 +188,7 @@ TEST_F(ThreadCacheTest, TuningShortensChainsThatNeverMissWhenBytesAreScarce) {
     const auto use = [&](SizeClass c) {
         for (int i = 0; i < 2'000; ++i) cache_.deallocate(cache_.allocate(c), c);
     };
-    for (const SizeClass c : {5, 14, 15}) use(c);
+    for (const SizeClass c : {SizeClass{5}, SizeClass{14}, SizeClass{15}}) use(c);
     cache_.tune();
     EXPECT_EQ(cache_.chain_length(5), 16U);
 }
