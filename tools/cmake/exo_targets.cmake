@@ -6,9 +6,10 @@ target_include_directories(exo_includes INTERFACE ${CMAKE_SOURCE_DIR})
 add_library(exo_warnings INTERFACE)
 target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror)
 
-# Code that may inline a context switch (guest/sched/switch): the switch pushes below the stack pointer, where nothing may be then.
+# Code that may inline a context switch (guest/sched/switch): the switch pushes below the stack pointer, where nothing may be then,
+# and does not keep RBX, by which clang addresses a frame that has locals of unknown size and over-aligned ones.
 add_library(exo_no_red_zone INTERFACE)
-target_compile_options(exo_no_red_zone INTERFACE -mno-red-zone)
+target_compile_options(exo_no_red_zone INTERFACE -mno-red-zone -Walloca -Wvla)
 target_compile_definitions(exo_no_red_zone INTERFACE EXO_NO_RED_ZONE)
 
 # Hosted code: the VMM, the tests, and the guest's subsystems compiled for the host.

@@ -4,6 +4,9 @@
 #include "guest/sched/switch/vector_clobbers.h"
 
 // The switch pushes where the compiler may otherwise keep a leaf function's variables, and nothing tells it.
+// The same target forbids alloca() and variable-length arrays: together with over-aligned variables they make
+// clang address a frame by RBX, and it does not always see that the switch loses it (clang 19, internal
+// linkage).
 #ifndef EXO_NO_RED_ZONE
 #error "Link the CMake target exo_no_red_zone: code that inlines a context switch needs -mno-red-zone."
 #endif
@@ -27,8 +30,8 @@ static_assert(sizeof(WindowedContext) == 16);
 ///
 /// The caller's registers are lost but for the stack and the frame pointer, so this costs most where most is
 /// live. RBP is saved by hand: GCC refuses it as a clobber, and clang takes it and miscompiles where it is
-/// the frame pointer. It resumes by an indirect jump, which the branch predictor knows; a return would always
-/// be mispredicted, since the return stack belongs to the context that left.
+/// the frame pointer. It resumes by an indirect jump, which the branch predictor knows; a
+/// return would always be mispredicted, since the return stack belongs to the context that left.
 ///
 /// Neither the flags of the processor nor MXCSR nor the x87 control word are switched (see simd_state.h), and
 /// the compiler may keep the address of a thread_local variable across it: code that uses one after a switch

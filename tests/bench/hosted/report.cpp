@@ -20,7 +20,14 @@ double ratio_to(const VariantResult& peer, const VariantResult& own) {
     return static_cast<double>(peer.distribution.median) / static_cast<double>(own.distribution.median);
 }
 
-void print_case(const CaseResult& result) {
+/// A figure of TSC cycles in cycles of the core; nothing for other units.
+std::string in_core_cycles(const Platform& platform, const VariantResult& variant) {
+    if (!std::string_view(variant.variant->unit).starts_with("TSC cycles")) return "";
+    return fmt::format("{:.1f}", ticks(variant.distribution.median) *
+                                     static_cast<double>(platform.core_cycles_per_1000_ticks) / 1000);
+}
+
+void print_case(const Platform& platform, const CaseResult& result) {
     const VariantResult* best_peer = result.best_peer();
     const Case& first = *result.variants[0].variant;
     fmt::print("\n{} {}, {}", first.suite, first.name, first.unit);
@@ -28,12 +35,13 @@ void print_case(const CaseResult& result) {
         fmt::print("; bare line round trip {:.0f} before, {:.0f} after{}", ticks(result.round_trip_before),
                    ticks(result.round_trip_after), result.placement_moved() ? " (WARNING: it moved)" : "");
     }
-    fmt::print("\n  {:<32}{:>9}{:>9}{:>9}{:>9}{:>9}{:>10}{:>6}  {}\n", "", "min", "q1", "median", "q3", "p99",
-               "max", "n", "best peer's median by this");
+    fmt::print("\n  {:<40}{:>9}{:>9}{:>9}{:>9}{:>9}{:>10}{:>6}{:>9}  {}\n", "", "min", "q1", "median", "q3",
+               "p99", "max", "n", "core", "best peer's median by this");
     for (const VariantResult& variant : result.variants) {
         const Distribution& d = variant.distribution;
-        fmt::print("  {:<32}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>10.1f}{:>6}", variant.variant->variant,
-                   ticks(d.min), ticks(d.q1), ticks(d.median), ticks(d.q3), ticks(d.p99), ticks(d.max), d.n);
+        fmt::print("  {:<40}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>9.1f}{:>10.1f}{:>6}{:>9}",
+                   variant.variant->variant, ticks(d.min), ticks(d.q1), ticks(d.median), ticks(d.q3),
+                   ticks(d.p99), ticks(d.max), d.n, in_core_cycles(platform, variant));
         if (variant.variant->side == Side::own && best_peer != nullptr)
             fmt::print("  {:.2f} ({})", ratio_to(*best_peer, variant), best_peer->variant->variant);
         if (variant.least_hit_rate) fmt::print("  hits {:.2f}%", percent(*variant.least_hit_rate));
@@ -76,12 +84,13 @@ nlohmann::ordered_json to_json(const Platform& platform, const CaseResult& group
 }  // namespace
 
 void TableReporter::begin(const Platform& platform) {
+    platform_ = platform;
     fmt::print("{}\n{:.3f} core cycles a TSC cycle; load average {:.1f} when it began\n", platform.name,
                static_cast<double>(platform.core_cycles_per_1000_ticks) / 1000, platform.load_average);
 }
 
 void TableReporter::add(const CaseResult& result) {
-    print_case(result);
+    print_case(platform_, result);
     std::fflush(stdout);
 }
 

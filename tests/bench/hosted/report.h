@@ -10,11 +10,14 @@
 
 namespace exo::bench {
 
-/// On standard output.
+/// On standard output; the median of what is counted in TSC cycles also in cycles of the core.
 class TableReporter final : public Reporter {
   public:
     void begin(const Platform& platform) override;
     void add(const CaseResult& result) override;
+
+  private:
+    Platform platform_;
 };
 
 /// One line a variant: suite, case, variant, unit, n, min, q1, median, q3, p99, max, platform; on the
