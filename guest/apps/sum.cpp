@@ -124,6 +124,7 @@ unsigned run(Arguments arguments, CommandConsole& console) {
             format(console, "sum: there is no disk \"{}\"; `disks` lists them\n", name);
         return status::failure;
     }
+    const Locked turn(disk->device->in_use());
     const PolicyGuard guard(*disk->device);
     if (mode) disk->device->set_wait_policy({*mode});
     const std::uint64_t start = services().time.now_ns();

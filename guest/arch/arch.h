@@ -24,6 +24,8 @@ void pause();
 std::uint64_t timestamp();
 /// Ticks a second, as calibrated at start-up.
 std::uint64_t timestamp_frequency();
+/// The clock: monotonic nanoseconds, the same on every processor, as TimeSource counts them.
+std::uint64_t now_ns();
 
 /// The largest number of processors that are used; more stay off.
 inline constexpr unsigned maximum_cpus = 64;

@@ -156,7 +156,7 @@ void format_value(TextSink& sink, const Hertz& frequency) {
     print_in_units(sink, frequency.count, units);
 }
 
-void format_value(TextSink& sink, const Nanoseconds& time) {
+void format_value(TextSink& sink, const Duration& time) {
     constexpr Unit units[] = {{1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}, {1, "ns"}};
     print_in_units(sink, time.count, units);
 }

@@ -224,9 +224,9 @@ struct Hertz {
 void format_value(TextSink& sink, const Hertz& frequency);
 
 /// Prints a span of time in the unit that fits: "812 ns", "3.4 ms", "12.06 s".
-struct Nanoseconds {
+struct Duration {
     std::uint64_t count;
 };
-void format_value(TextSink& sink, const Nanoseconds& time);
+void format_value(TextSink& sink, const Duration& time);
 
 }  // namespace exo::guest

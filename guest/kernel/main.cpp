@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <new>
 
 #include "guest/arch/arch.h"
@@ -9,6 +10,7 @@
 #include "guest/arch/x86_64/interrupts.h"
 #include "guest/arch/x86_64/local_apic.h"
 #include "guest/arch/x86_64/machine_services.h"
+#include "guest/arch/x86_64/simd.h"
 #include "guest/arch/x86_64/start_cpus.h"
 #include "guest/drivers/block/disk_registry.h"
 #include "guest/drivers/block/find_disks.h"
@@ -22,20 +24,25 @@
 #include "guest/memory/kernel_memory.h"
 #include "guest/memory/leak_watch.h"
 #include "guest/memory/memory_statistics.h"
+#include "guest/sched/scheduler.h"
 
 /// The start-up of the kernel, in the order in which things come to life.
 namespace exo::guest {
 namespace {
 
+constexpr std::size_t main_stack_size = 128 << 10;
+
 constinit SerialConsole serial;
 /// BootInfo as the loader wrote it; gone once `keep_boot_information` has run.
 constinit const boot::BootInfo* boot_info = nullptr;
+/// For the other processors, as soon as there is one.
+constinit std::atomic<Scheduler*> scheduler = nullptr;
 
 /// Ends the kernel when a step without which it cannot go on failed.
 template <typename T>
 T required(Result<T>&& result) {
     if (!result) panic("{}: {}. {}", result.error().what, result.error().why, result.error().action);
-    if constexpr (!std::is_void_v<T>) return *result;
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 /// A copy of text in memory that is never freed.
@@ -146,7 +153,7 @@ void print_disk_lines() {
 }
 
 /// Devices, then whatever the machine was started for.
-[[noreturn]] void run() {
+void run() {
     DriverServices& machine = services();
     const auto pci_ports = machine.registers.map_ports(PciPortConfig::first_port, PciPortConfig::port_count);
     if (!pci_ports) panic("PCI: {}", pci_ports.error().why);
@@ -155,7 +162,7 @@ void print_disk_lines() {
     if (boot_environment().boot_disk) disk_registry().find_boot_disk(*boot_environment().boot_disk, machine);
     print_disk_lines();
     arch::mark_phase(platform::BootPhase::ready);
-    banner_line("ready", "{} after the loader's start", Nanoseconds{machine.time.now_ns()});
+    banner_line("ready", "{} after the loader's start", Duration{machine.time.now_ns()});
     print("\n");
     const LeakWatch leaks;
     const unsigned status = run_session(console(), boot_environment().command_line.command());
@@ -163,20 +170,46 @@ void print_disk_lines() {
     exit_machine(status);
 }
 
-/// What a processor does that has nothing to run: it answers the others.
-[[noreturn]] void sleep_for_calls(unsigned) {
-    while (true) arch::wait_for_interrupt(arch::no_deadline);
+/// The option scheduler=NAME of the command line.
+PolicyKind scheduling_policy() {
+    const auto asked = boot_environment().command_line.option("scheduler");
+    if (!asked) return default_policy;
+    const auto known = policy_named(*asked);
+    if (!known)
+        warn("scheduler={}: there is no such policy, {} is used; the names are {} and {}", *asked,
+             name_of(default_policy), name_of(PolicyKind::predictive), name_of(PolicyKind::round_robin));
+    return known.value_or(default_policy);
 }
 
-/// On the main stack, with memory under the kernel's own management.
+/// What another processor does from its start on.
+void join_scheduler(unsigned) {
+    while (scheduler.load() == nullptr) arch::wait_for_interrupt(arch::no_deadline);
+    scheduler.load()->run_cpu();
+}
+
+/// The rest is up to threads; the first does what the machine was started for. This stack is what the
+/// processor idles on.
+[[noreturn]] void start_threads() {
+    static const SimdFormat simd = SimdFormat::of_this_cpu();
+    Scheduler& made = *required(Scheduler::create(arch::cpu_count(), scheduling_policy(), &simd)).release();
+    required(made.spawn({.name = "main", .stack_size = main_stack_size}, run)).detach();
+    arch::disable_interrupts();
+    scheduler = &made;
+    for (unsigned cpu = 1; cpu < arch::cpu_count(); ++cpu) arch::interrupt_cpu(cpu);
+    made.run_cpu();
+    panic("the scheduler has stopped");
+}
+
+/// On the first stack, with memory under the kernel's own management.
 [[noreturn]] void start_up() {
     arch::run_static_constructors();
+    arch::enable_simd();
     keep_boot_information();
     required(arch::start_interrupts_and_clock(serial, boot_environment().loader_tsc));
     install_services(arch::machine_services());
-    arch::start_other_cpus(sleep_for_calls);
+    arch::start_other_cpus(join_scheduler);
     print_banner(arch::acpi_findings());
-    run();
+    start_threads();
 }
 
 }  // namespace

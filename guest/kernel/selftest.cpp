@@ -41,6 +41,7 @@ void print_json(const SelfTest& test, const TestReport& report, std::uint64_t us
 bool run_one(const SelfTest& test, const SelfTestOptions& options, TextSink& out) {
     TestReport report;
     report.may_write = options.may_write;
+    report.stress_ns = options.stress_ns;
     const std::uint64_t start = services().time.now_ns();
     test.run(report);
     const std::uint64_t us = (services().time.now_ns() - start) / ns_per_us;

@@ -37,6 +37,8 @@ class TestReport {
 
     /// May the test write to disks? It restores what was there, but a crash in between would not.
     bool may_write = false;
+    /// How long a test that tries things at random goes on.
+    std::uint64_t stress_ns = 0;
 
   private:
     template <typename... Args>
@@ -76,6 +78,9 @@ struct SelfTestOptions {
     std::string_view pattern = {};  ///< run only tests whose name contains it
     bool may_write = false;
     bool json = false;
+    std::uint64_t stress_ns = default_stress_ns;
+
+    static constexpr std::uint64_t default_stress_ns = 500'000'000;
 };
 
 /// Runs the tests that match, prints one line for each, then `N passed, N failed`. How many failed; -1 when

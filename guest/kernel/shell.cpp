@@ -5,6 +5,7 @@
 #include <new>
 
 #include "guest/arch/arch.h"
+#include "guest/kernel/background_job.h"
 #include "guest/kernel/command_words.h"
 #include "shared/platform/exit_status.h"
 
@@ -59,24 +60,38 @@ unsigned Shell::run_line(std::string_view line, CommandConsole& console) {
     unsigned status = status::ok;
     CommandWords words;
     while (!line.empty() && !console.leave_status()) {
+        const std::string_view from_here = line;
         if (const auto parsed = words.parse(line); !parsed) {
             format(console, "{}: {}\n", parsed.error().what, parsed.error().why);
             return status::bad_usage;
         }
-        if (!words.words().empty()) status = run_command(words.words(), console);
+        const std::string_view text = from_here.substr(0, from_here.size() - line.size());
+        if (!words.words().empty()) status = run_command(words.words(), text, console);
         if (console.interrupted()) break;
     }
     return status;
 }
 
-unsigned Shell::run_command(std::span<const std::string_view> words, CommandConsole& console) {
+unsigned Shell::run_command(std::span<const std::string_view> words, std::string_view text,
+                            CommandConsole& console) {
     const auto found = std::ranges::find(commands_, words.front(), [](const Command* c) { return c->name; });
     if (found == commands_.end()) {
         format(console, "{}: no such command; `help` lists them all\n", words.front());
         return status::unknown_command;
     }
+    if (words.back() == "&") return run_in_background(**found, text, console);
     console.begin_command();
     return (*found)->run(words.subspan(1), console);
+}
+
+unsigned Shell::run_in_background(const Command& command, std::string_view text, CommandConsole& console) {
+    const auto job = start_background_job(command, text, terminal_);
+    if (!job) {
+        format(console, "{}: {}: {}\n", command.name, job.error().what, job.error().why);
+        return status::failure;
+    }
+    format(console, "[{}] {}\n", *job, command.name);
+    return status::ok;
 }
 
 std::size_t Shell::complete(std::string_view line, std::span<std::string_view> found) const {

@@ -19,7 +19,8 @@ class Shell final : public Completer {
         : terminal_(terminal), commands_(commands) {}
 
     /// Runs the commands of a line, which semicolons separate, and gives the status of the last one, 0 to
-    /// 124. With `interactive` false they are not to print anything in passing.
+    /// 124. With `interactive` false they are not to print anything in passing. A command whose last word is
+    /// `&` runs in the background.
     unsigned run(std::string_view line, bool interactive = false);
 
     /// Reads lines and runs them until a command leaves or the person does with Ctrl-D: the status to end
@@ -31,7 +32,9 @@ class Shell final : public Completer {
 
   private:
     unsigned run_line(std::string_view line, CommandConsole& console);
-    unsigned run_command(std::span<const std::string_view> words, CommandConsole& console);
+    unsigned run_command(std::span<const std::string_view> words, std::string_view text,
+                         CommandConsole& console);
+    unsigned run_in_background(const Command& command, std::string_view text, CommandConsole& console);
 
     Console& terminal_;
     std::span<const Command* const> commands_;

@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <span>
 
+#include "guest/arch/spin_lock.h"
 #include "guest/memory/free_object.h"
 #include "guest/memory/heap_statistics.h"
-#include "guest/memory/locked.h"
 #include "guest/memory/packed_objects.h"
 #include "guest/memory/page_supply.h"
 #include "guest/memory/remote_frees.h"

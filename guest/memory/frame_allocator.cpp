@@ -94,6 +94,7 @@ Result<std::uint64_t> FrameAllocator::allocate_own(std::uint64_t count, const Co
     if (count == 0 || !std::has_single_bit(constraint.alignment) || constraint.alignment < frame_size)
         return fail("physical memory", "no frames, or an impossible alignment, asked for");
     constexpr std::uint64_t none = ~0ull;
+    const Locked guard(lock_);
     for (std::size_t i = region_count_; i-- > 0;) {
         Region& region = regions_[i];
         if (region.free_frames < count) continue;
@@ -108,6 +109,7 @@ Result<std::uint64_t> FrameAllocator::allocate_own(std::uint64_t count, const Co
 }
 
 Result<void> FrameAllocator::release_own(std::uint64_t start, std::uint64_t count) {
+    const Locked guard(lock_);
     for (std::size_t i = 0; i < region_count_; ++i) {
         Region& region = regions_[i];
         const std::uint64_t frame = (start - region.start) / frame_size;
@@ -124,6 +126,7 @@ Result<void> FrameAllocator::release_own(std::uint64_t start, std::uint64_t coun
 }
 
 std::optional<FrameAllocator::Run> FrameAllocator::take_free_run(std::uint64_t from, std::uint64_t to) {
+    const Locked guard(lock_);
     for (std::size_t i = 0; i < region_count_; ++i) {
         Region& region = regions_[i];
         if (to <= region.start) break;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "guest/arch/spin_lock.h"
 #include "guest/kernel/error.h"
 
 namespace exo::guest {
@@ -70,6 +71,7 @@ class FrameAllocator {
     Result<std::uint64_t> allocate_own(std::uint64_t count, const Constraint& constraint);
     Result<void> release_own(std::uint64_t start, std::uint64_t count);
 
+    SpinLock lock_;  ///< of what the regions' bitmaps say
     Region regions_[max_regions];
     std::size_t region_count_ = 0;
     FrameKeeper* keeper_ = nullptr;

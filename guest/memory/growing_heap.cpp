@@ -7,6 +7,7 @@
 namespace exo::guest {
 
 void* GrowingHeap::allocate(std::size_t size, std::size_t alignment, std::uintptr_t) {
+    const Locked guard(lock_);
     void* const piece = heap_.allocate(size, alignment);
     if (piece != nullptr) return piece;
     std::size_t needed = 0;
@@ -18,6 +19,7 @@ void* GrowingHeap::allocate(std::size_t size, std::size_t alignment, std::uintpt
 
 void GrowingHeap::free(void* pointer, std::size_t size, std::size_t, std::uintptr_t origin) {
     HeapFault fault{.kind = HeapFaultKind::foreign_pointer, .pointer = pointer, .found_by = origin};
+    const Locked guard(lock_);
     switch (heap_.free(pointer, size == unknown_size ? 0 : size)) {
         case FirstFitHeap::FreeResult::freed:
             return;
@@ -38,7 +40,8 @@ bool GrowingHeap::grow(std::size_t size) {
     return true;
 }
 
-MemoryStatistics GrowingHeap::usage() const {
+MemoryStatistics GrowingHeap::usage() {
+    const Locked guard(lock_);
     return {.total = frames_.total_frames() * frame_size,
             .free = frames_.free_frames() * frame_size,
             .heap_size = heap_.size(),

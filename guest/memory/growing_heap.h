@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "guest/arch/spin_lock.h"
 #include "guest/kernel/error.h"
 #include "guest/memory/first_fit_heap.h"
 #include "guest/memory/frame_allocator.h"
@@ -29,17 +30,21 @@ class GrowingHeap {
     void* allocate(std::size_t size, std::size_t alignment, std::uintptr_t origin);
     void free(void* pointer, std::size_t size, std::size_t alignment, std::uintptr_t origin);
 
-    MemoryStatistics usage() const;
+    MemoryStatistics usage();
+    /// Threads have no caches: one lock for all.
+    Result<void*> make_thread_cache() { return nullptr; }
+    void release_thread_cache(void*) {}
     /// It does not know who allocated what.
     std::uint64_t leak_mark() const { return 0; }
     std::size_t leaks(std::uint64_t, std::span<LeakSite>) const { return 0; }
 
   private:
-    bool grow(std::size_t size);
+    bool grow(std::size_t size) EXO_THREAD_SAFETY(requires_capability(lock_));
 
     FrameAllocator& frames_;
     HeapFaultHandler handler_;
-    FirstFitHeap heap_;
+    SpinLock lock_;
+    FirstFitHeap heap_ EXO_THREAD_SAFETY(guarded_by(lock_));
 };
 
 }  // namespace exo::guest

@@ -57,7 +57,7 @@ Result<void> HybridHeap<Checked>::start(unsigned cpus) {
     allocator_.emplace(PageMap(arch::memory_at(span.start), reinterpret_cast<PageInfo*>(table), span.pages()),
                        table + frames_for(span.table_bytes()) * frame_size, cpus);
     frames_.hand_over(*this);
-    cache_.emplace(*allocator_);
+    first_cache_.emplace(*allocator_);
     if constexpr (Checked) checked_.emplace(*allocator_, handler_);
     return {};
 }
@@ -149,6 +149,23 @@ void HybridHeap<Checked>::trim() {
     if (!started()) return;
     cache().flush();
     allocator_->reclaim();
+}
+
+template <bool Checked>
+Result<void*> HybridHeap<Checked>::make_thread_cache() {
+    using Cache = Allocator::Cache;
+    if (!started()) return nullptr;
+    void* const place = allocator_->allocate(cache(), sizeof(Cache), alignof(Cache));
+    if (place == nullptr) return out_of_memory("heap cache of a thread");
+    return new (place) Cache(*allocator_);
+}
+
+template <bool Checked>
+void HybridHeap<Checked>::release_thread_cache(void* released) {
+    using Cache = Allocator::Cache;
+    if (released == nullptr) return;
+    static_cast<Cache*>(released)->~Cache();
+    allocator_->deallocate(cache(), released, sizeof(Cache), alignof(Cache));
 }
 
 template <bool Checked>

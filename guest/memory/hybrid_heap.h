@@ -50,6 +50,12 @@ class HybridHeap final : public FrameKeeper {
     /// Gives back all that is only cached.
     void trim();
 
+    /// The cache of a thread, which arch::current_heap_cache() names while that thread runs. nullptr before
+    /// the heap has been started.
+    Result<void*> make_thread_cache();
+    /// When the thread does not run any more.
+    void release_thread_cache(void* cache);
+
     HeapStatistics statistics() const { return started() ? allocator_->statistics() : HeapStatistics{}; }
     MemoryStatistics usage() const;
     /// Pages taken for the page table and the CPUs' lists.
@@ -61,7 +67,10 @@ class HybridHeap final : public FrameKeeper {
     std::size_t leaks(std::uint64_t mark, std::span<LeakSite> sites) const;
 
   private:
-    Allocator::Cache& cache() { return *cache_; }
+    Allocator::Cache& cache() {
+        void* const own = arch::current_heap_cache();
+        return own != nullptr ? *static_cast<Allocator::Cache*>(own) : *first_cache_;
+    }
     std::uint64_t base() const;
     void count_frames(std::int64_t runs, std::int64_t pages);
 
@@ -70,7 +79,7 @@ class HybridHeap final : public FrameKeeper {
     std::uint64_t bookkeeping_pages_ = 0;
     LargeStatistics as_frames_;  ///< of the buddy's allocations, those that are frames
     Late<Allocator> allocator_;
-    Late<Allocator::Cache> cache_;  ///< of the one thread that the kernel has
+    Late<Allocator::Cache> first_cache_;  ///< of what runs before there are threads
     Late<CheckedAllocator<Allocator>> checked_;
 };
 

@@ -1,10 +1,10 @@
 // The buddy behind its lock, as the levels above see it.
 #pragma once
 
+#include "guest/arch/spin_lock.h"
 #include "guest/memory/buddy.h"
 #include "guest/memory/granule_spans.h"
 #include "guest/memory/heap_statistics.h"
-#include "guest/memory/locked.h"
 #include "guest/memory/page_map.h"
 
 namespace exo::guest {

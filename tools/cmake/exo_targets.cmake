@@ -4,7 +4,8 @@ add_library(exo_includes INTERFACE)
 target_include_directories(exo_includes INTERFACE ${CMAKE_SOURCE_DIR})
 
 add_library(exo_warnings INTERFACE)
-target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror)
+target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
 
 # Code that may inline a context switch (guest/sched/switch): the switch pushes below the stack pointer, where nothing may be then,
 # and does not keep RBX, by which clang addresses a frame that has locals of unknown size and over-aligned ones.

@@ -46,12 +46,12 @@ debug: action=ignore
 DEBUGGER_COMMANDS = "c\nq\n"
 
 
-def boot_disk(folder: Path, guest_command: list[str]) -> None:
+def boot_disk(folder: Path, command_line: str) -> None:
     """A folder that Bochs shows as a FAT disk: the same exo.efi, and the command line beside it."""
     place = folder / "boot" / "EFI" / "BOOT"
     place.mkdir(parents=True)
     shutil.copyfile(GUEST, place / "BOOTX64.EFI")
-    (place / "cmdline.txt").write_text(kernel_command_line(guest_command) + "\n")
+    (place / "cmdline.txt").write_text(command_line + "\n")
 
 
 def disk_line(place: str, disk: Disk, folder: Path) -> str:
@@ -63,7 +63,7 @@ def disk_line(place: str, disk: Disk, folder: Path) -> str:
 
 
 def prepare(asked, guest_command: list[str], folder: Path, port: int) -> None:
-    boot_disk(folder, guest_command)
+    boot_disk(folder, kernel_command_line(asked.append, guest_command))
     disks = [disk_line(place, disk, folder) for place, disk in zip(DISK_PLACES, asked.disk)]
     text = CONFIGURATION.format(memory=asked.memory, cpus=asked.cpus, firmware=firmware.unified(), folder=folder, port=port, disks="\n".join(disks))
     (folder / "bochsrc").write_text(text)

@@ -37,6 +37,7 @@ def emulator_parser(tool: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--disk", action="append", default=[], type=Disk.parse, metavar="FILE[,readonly]",
                         help="a disk image (default: a small ext4 image of this machine's documentation, made in build/)")
     parser.add_argument("--memory", type=int, default=256, metavar="MIB", help="memory of the guest (default 256)")
+    parser.add_argument("--append", default="", metavar="OPTIONS", help="options of the guest's kernel, such as scheduler=round-robin or cpus=1")
     parser.add_argument("--time-limit", type=float, metavar="SECONDS",
                         default=None if interactive() else DEFAULT_TIME_LIMIT,
                         help=f"end the machine after so long (default: none at a terminal, otherwise {DEFAULT_TIME_LIMIT})")
@@ -51,9 +52,10 @@ def split_arguments(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def kernel_command_line(guest_command: list[str]) -> str:
-    """As vmm/cli/guest_command.h says: `-- word word`, words quoted where they must be; nothing without a command."""
-    return " ".join(["--", *map(_quoted, guest_command)]) if guest_command else ""
+def kernel_command_line(options: str, guest_command: list[str]) -> str:
+    """As vmm/cli/guest_command.h says: `options -- word word`, words quoted where they must be; no `--` without a command."""
+    command = " ".join(["--", *map(_quoted, guest_command)]) if guest_command else ""
+    return " ".join(filter(None, [options, command]))
 
 
 def _quoted(word: str) -> str:

@@ -31,7 +31,7 @@ def machine(asked, guest_command: list[str], folder: Path) -> list[str]:
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
         "-kernel", str(guest(asked.preset)),
     ]
-    line = kernel_command_line(guest_command)
+    line = kernel_command_line(asked.append, guest_command)
     if line:
         command += ["-append", line]
     if asked.gdb:

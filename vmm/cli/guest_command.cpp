@@ -15,9 +15,9 @@ std::string quoted(const std::string& word) {
 
 }  // namespace
 
-std::string kernel_command_line(std::span<const std::string> words) {
-    if (words.empty()) return {};
-    std::string text = "--";
+std::string kernel_command_line(const std::string& options, std::span<const std::string> words) {
+    if (words.empty()) return options;
+    std::string text = options.empty() ? "--" : options + " --";
     for (const std::string& word : words) text += ' ' + quoted(word);
     return text;
 }

@@ -30,6 +30,7 @@ struct RunText {
     std::vector<std::string> disks;
     std::string metrics;
     std::string trace_io;
+    std::string append;
 };
 
 /// CLI11's own usage line knows nothing of what follows "--".
@@ -71,6 +72,8 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
         ->take_all();
     run->add_option("--metrics", text.metrics, "Write exits, I/O counts and boot times there at the end")
         ->type_name("FILE.json");
+    run->add_option("--append", text.append, "Options of the guest's kernel, such as scheduler=round-robin")
+        ->type_name("OPTIONS");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
     return run;
@@ -113,6 +116,7 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.firmware = text.firmware;
     options.metrics = text.metrics;
     options.trace_io = text.trace_io;
+    options.append = text.append;
     options.guest_command = std::move(guest_command);
     if (text.kernel.empty())
         return fail("there is nothing to boot", "--kernel is missing", "Give --kernel exo.efi.");

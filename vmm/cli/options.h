@@ -32,6 +32,7 @@ struct RunOptions {
     std::vector<DiskOption> disks;
     std::string metrics;   ///< file; empty for none
     std::string trace_io;  ///< file; empty for none
+    std::string append;    ///< options of the guest's kernel
     std::vector<std::string> guest_command;
 };
 

@@ -52,7 +52,7 @@ MachineConfig Run::config() const {
                          .kernel = {},
                          .direct_kernel = inputs_.direct_kernel ? &*inputs_.direct_kernel : nullptr,
                          .initrd = {},
-                         .command_line = kernel_command_line(options_.guest_command),
+                         .command_line = kernel_command_line(options_.append, options_.guest_command),
                          .disks = {},
                          .trace_io = options_.trace_io};
     if (inputs_.firmware) {

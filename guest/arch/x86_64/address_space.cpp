@@ -6,6 +6,7 @@
 #include <new>
 
 #include "guest/arch/arch.h"
+#include "guest/arch/spin_lock.h"
 #include "guest/arch/x86_64/cpu.h"
 #include "guest/arch/x86_64/image_parts.h"
 #include "guest/arch/x86_64/page_table.h"
@@ -78,6 +79,8 @@ constinit std::span<const boot::MemoryRange> memory_map;
 constinit std::uint64_t root = 0;
 constinit std::uint64_t next_window = window_base;
 constinit StackPlaces stack_places;
+/// Of the tables, windows and places. What needs no more than to read an entry does without.
+constinit SpinLock map_lock;
 
 Tables tables() {
     return Tables(table_memory, root, has_1g_pages() ? page_size_1g : page_size_2m);
@@ -185,6 +188,7 @@ bool meets_ram(std::uint64_t physical, std::uint64_t size) {
 /// Maps whole pages around the range in fresh addresses; the address of its first byte.
 Result<std::uint64_t> map_window(std::uint64_t physical, std::uint64_t size, PageAccess access,
                                  PageCaching caching) {
+    const Locked guard(map_lock);
     const std::uint64_t offset = physical % page_size;
     std::uint64_t pages = 0;
     if (size == 0 || __builtin_add_overflow(size, offset + page_size - 1, &pages) ||
@@ -237,16 +241,30 @@ Result<std::span<const std::byte>> map_firmware(std::uint64_t physical, std::siz
     return std::span(reinterpret_cast<const std::byte*>(*address), size);
 }
 
+namespace {
+
+/// The address of the stack's lowest byte.
+Result<std::uint64_t> map_stack(std::uint64_t physical, std::uint64_t size) {
+    const Locked guard(map_lock);
+    const auto bottom = stack_places.take(size);
+    if (!bottom) return bottom;
+    if (const auto done = map(*bottom, physical, size, PageAccess::read_write); !done) {
+        stack_places.give_back(*bottom, size);
+        return std::unexpected(done.error());
+    }
+    return bottom;
+}
+
+}  // namespace
+
 Result<std::span<std::byte>> allocate_guarded_stack(std::size_t size) {
     const std::uint64_t bytes = (size + page_size - 1) / page_size * page_size;
     const auto frames = kernel_memory().frames.allocate(bytes / frame_size);
     if (!frames) return std::unexpected(frames.error());
-    const auto bottom = stack_places.take(bytes);
-    const auto done = bottom ? map(*bottom, *frames, bytes, PageAccess::read_write)
-                             : Result<void>(std::unexpected(bottom.error()));
-    if (!done) {
+    const auto bottom = map_stack(*frames, bytes);
+    if (!bottom) {
         static_cast<void>(kernel_memory().frames.release(*frames, bytes / frame_size));
-        return std::unexpected(done.error());
+        return std::unexpected(bottom.error());
     }
     return std::span(reinterpret_cast<std::byte*>(*bottom), bytes);
 }
@@ -254,10 +272,14 @@ Result<std::span<std::byte>> allocate_guarded_stack(std::size_t size) {
 void release_guarded_stack(std::span<std::byte> stack) {
     const auto bottom = reinterpret_cast<std::uint64_t>(stack.data());
     const std::uint64_t physical = translate(bottom).physical;
-    if (tables().unmap(bottom, stack.size()) != MapResult::ok) panic("stack: {:#x} is not one", bottom);
+    {
+        const Locked guard(map_lock);
+        if (tables().unmap(bottom, stack.size()) != MapResult::ok) panic("stack: {:#x} is not one", bottom);
+    }
     flush_tlb_everywhere({.start = bottom, .size = stack.size()});
     const auto released = kernel_memory().frames.release(physical, stack.size() / frame_size);
     if (!released) panic("stack at {:#x}: {}", bottom, released.error().why);
+    const Locked guard(map_lock);
     stack_places.give_back(bottom, stack.size());
 }
 

@@ -70,10 +70,16 @@ inline void out32(uint16_t port, uint32_t value) {
 }
 
 namespace cr0 {
+inline constexpr uint64_t monitor_coprocessor = 1ull << 1;
+inline constexpr uint64_t emulate_fpu = 1ull << 2;
+inline constexpr uint64_t task_switched = 1ull << 3;
+inline constexpr uint64_t numeric_error = 1ull << 5;
 inline constexpr uint64_t write_protect = 1ull << 16;
-}
+}  // namespace cr0
 namespace cr4 {
 inline constexpr uint64_t global_pages = 1ull << 7;
+inline constexpr uint64_t os_fxsr = 1ull << 9;
+inline constexpr uint64_t os_simd_exceptions = 1ull << 10;
 inline constexpr uint64_t os_xsave = 1ull << 18;
 inline constexpr uint64_t umip = 1ull << 11;
 inline constexpr uint64_t five_levels = 1ull << 12;

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <optional>
 
 #include "guest/arch/arch.h"
@@ -17,6 +16,7 @@
 #include "guest/arch/x86_64/processor.h"
 #include "guest/drivers/apic/io_apic.h"
 #include "guest/kernel/panic.h"
+#include "guest/sched/wait_queue.h"
 
 namespace exo::guest::arch {
 namespace {
@@ -26,14 +26,10 @@ class VectorInterrupt final : public Interrupt {
   public:
     std::uint64_t count() const override { return count_.load(std::memory_order_acquire); }
     bool wait(std::uint64_t seen, std::uint64_t deadline_ns) override {
-        const InterruptGuard guard;
-        while (true) {
-            // Either the handler sees that this processor waits, or this one sees what was counted.
-            waiting_.fetch_or(std::uint64_t{1} << current_cpu());
-            if (count_.load() != seen) return true;
-            if (now_ns() >= deadline_ns) return false;
-            wait_for_interrupt(deadline_ns);
-        }
+        const Locked guard(waiters_);
+        while (count() == seen)
+            if (!waiters_.wait(deadline_ns)) return count() != seen;
+        return true;
     }
 
     void set_handler(InterruptHandler handler, void* context) {
@@ -42,17 +38,17 @@ class VectorInterrupt final : public Interrupt {
         context_ = context;
     }
     void handle() {
-        count_.fetch_add(1);
-        const std::uint64_t waiting = waiting_.exchange(0) & ~(std::uint64_t{1} << current_cpu());
-        for (std::uint64_t rest = waiting; rest != 0; rest &= rest - 1)
-            interrupt_cpu(static_cast<unsigned>(std::countr_zero(rest)));
+        {
+            const Locked guard(waiters_);
+            count_.fetch_add(1);
+            waiters_.wake_all();
+        }
         if (handler_ != nullptr) handler_(context_);
     }
 
   private:
     std::atomic<std::uint64_t> count_ = 0;
-    /// A bit for each processor that sleeps until the count moves, or did so lately.
-    std::atomic<std::uint64_t> waiting_ = 0;
+    WaitQueue waiters_;
     InterruptHandler handler_ = nullptr;
     void* context_ = nullptr;
 };

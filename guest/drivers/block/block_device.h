@@ -7,6 +7,7 @@
 
 #include "guest/drivers/block/block_request.h"
 #include "guest/drivers/time_source.h"
+#include "guest/sched/mutex.h"
 
 namespace exo::guest {
 
@@ -99,7 +100,11 @@ class BlockDevice {
     std::uint64_t timeout_ns() const { return timeout_ns_; }
     void set_timeout_ns(std::uint64_t timeout_ns) { timeout_ns_ = timeout_ns; }
 
+    /// Drivers know one user at a time: a thread has this from its first request until its last has ended.
+    Mutex& in_use() { return in_use_; }
+
   private:
+    Mutex in_use_;
     WaitPolicy policy_;
     std::uint64_t timeout_ns_ = 30 * ns_per_s;
 };

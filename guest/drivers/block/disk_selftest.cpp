@@ -37,6 +37,7 @@ void on_every_disk(TestReport& report, void (*check)(TestReport&, const Subject&
     if (disk_registry().disks().empty()) return report.skip("there is no disk");
     for (Disk& entry : disk_registry().disks()) {
         BlockDevice& disk = *entry.device;
+        const Locked turn(disk.in_use());
         const std::size_t size = sample_size(disk.info());
         const auto first = DmaBuffer::allocate(services().dma, size);
         const auto second = DmaBuffer::allocate(services().dma, size);

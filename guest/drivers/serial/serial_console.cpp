@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "guest/arch/arch.h"
+#include "guest/sched/this_thread.h"
 
 namespace exo::guest {
 
@@ -13,7 +14,9 @@ void SerialConsole::use_interrupts(TimeSource& time) {
 }
 
 void SerialConsole::handle_interrupt() {
+    const Locked guard(readers_);
     drain();
+    readers_.wake_all();
 }
 
 void SerialConsole::drain() {
@@ -29,15 +32,29 @@ void SerialConsole::drain() {
     }
 }
 
+/// Whoever waits too long writes all the same: a panic is to be read, whoever it came upon.
+bool SerialConsole::take_line() {
+    const std::uint64_t start = arch::timestamp();
+    while (line_taken_.exchange(true, std::memory_order_acquire)) {
+        if (arch::timestamp() - start > arch::timestamp_frequency()) return false;
+        arch::pause();
+    }
+    return true;
+}
+
 void SerialConsole::write(std::string_view text) {
+    // Nobody waits for a writer that has been switched away from.
+    const PreemptionGuard guard;
+    const bool taken = take_line();
     for (const char character : text) {
         if (character == '\n') uart_.write('\r');
         uart_.write(character);
     }
+    if (taken) line_taken_.store(false, std::memory_order_release);
 }
 
 std::optional<char> SerialConsole::read() {
-    const arch::InterruptGuard guard;
+    const Locked guard(readers_);
     if (empty()) drain();
     if (empty()) return std::nullopt;
     return input_[read_++ % input_capacity];
@@ -46,7 +63,7 @@ std::optional<char> SerialConsole::read() {
 bool SerialConsole::wait_for_input(std::uint64_t deadline_ns) {
     // The line is looked at now and then even without an interrupt: a lost one must not lose the console.
     constexpr std::uint64_t look_again_ns = 50 * ns_per_ms;
-    const arch::InterruptGuard guard;
+    const Locked guard(readers_);
     while (true) {
         if (empty()) drain();
         if (!empty()) return true;
@@ -57,7 +74,7 @@ bool SerialConsole::wait_for_input(std::uint64_t deadline_ns) {
         }
         const std::uint64_t now = time_->now_ns();
         if (now >= deadline_ns) return false;
-        arch::wait_for_interrupt(std::min(deadline_ns, now + look_again_ns));
+        readers_.wait(std::min(deadline_ns, now + look_again_ns));
     }
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <optional>
 
 #include "guest/drivers/serial/uart_16550.h"
 #include "guest/drivers/time_source.h"
 #include "guest/kernel/console.h"
+#include "guest/sched/wait_queue.h"
 
 namespace exo::guest {
 
@@ -31,16 +33,20 @@ class SerialConsole final : public Console {
     std::uint64_t overruns() const { return overruns_; }
 
   private:
-    /// Moves what the UART holds into the buffer. Interrupts are off.
-    void drain();
-    bool empty() const { return read_ == written_; }
+    /// Moves what the UART holds into the buffer.
+    void drain() EXO_THREAD_SAFETY(requires_capability(readers_));
+    bool empty() const EXO_THREAD_SAFETY(requires_capability(readers_)) { return read_ == written_; }
+    bool take_line();
 
     Uart16550 uart_;
     TimeSource* time_ = nullptr;
-    std::array<char, input_capacity> input_ = {};
-    std::size_t read_ = 0;  ///< counts on; the place in the buffer is the remainder
-    std::size_t written_ = 0;
-    std::uint64_t overruns_ = 0;
+    std::atomic<bool> line_taken_ = false;  ///< somebody is writing
+    WaitQueue readers_;
+    std::array<char, input_capacity> input_ EXO_THREAD_SAFETY(guarded_by(readers_)) = {};
+    /// Counts on; the place in the buffer is the remainder.
+    std::size_t read_ EXO_THREAD_SAFETY(guarded_by(readers_)) = 0;
+    std::size_t written_ EXO_THREAD_SAFETY(guarded_by(readers_)) = 0;
+    std::atomic<std::uint64_t> overruns_ = 0;
 };
 
 }  // namespace exo::guest

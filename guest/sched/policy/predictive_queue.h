@@ -299,7 +299,7 @@ class PredictiveQueue {
     /// How good the prediction was, before it learns.
     void judge(const ScheduledThread& thread) {
         const Nanoseconds actual = std::min(thread.burst, Prediction::longest_burst);
-        const auto [less, more] = std::minmax(actual, thread.prediction.burst());
+        const auto [less, more] = std::minmax({actual, thread.prediction.burst()});
         ++statistics_.bursts;
         statistics_.accuracy_sum += more == 0 ? 1000 : less * 1000 / more;
         if (class_of(actual) == class_of(thread.prediction.burst())) ++statistics_.class_foreseen;

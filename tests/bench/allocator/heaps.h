@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include "guest/arch/spin_lock.h"
 #include "guest/memory/first_fit_heap.h"
-#include "guest/memory/locked.h"
 #include "tests/unit/memory/hosted_heap.h"
 
 namespace exo::bench {
@@ -87,7 +87,7 @@ class FirstFit {
         State() { heap.add_region({memory.data(), bytes}); }
         guest::Mapping memory{bytes};
         guest::FirstFitHeap heap;
-        guest::SpinLock lock;
+        guest::HostedLock lock;
     };
     static State& state() {
         static State only;

@@ -8,7 +8,7 @@ namespace exo::vmm {
 namespace {
 
 std::string line(std::vector<std::string> words) {
-    return kernel_command_line(words);
+    return kernel_command_line("", words);
 }
 
 TEST(GuestCommand, NoWordsMeansTheShell) {
@@ -26,6 +26,13 @@ TEST(GuestCommand, WordsThatWouldComeApartAreQuoted) {
     EXPECT_EQ(line({R"(say "hi")"}), R"(-- "say \"hi\"")");
     EXPECT_EQ(line({R"(back\slash)"}), R"(-- "back\\slash")");
     EXPECT_EQ(line({"tab\there", "line\nend"}), "-- \"tab\there\" \"line\nend\"");
+}
+
+TEST(GuestCommand, OptionsComeFirst) {
+    EXPECT_EQ(kernel_command_line("scheduler=round-robin", {}), "scheduler=round-robin");
+    const std::vector<std::string> words = {"sum", "0"};
+    EXPECT_EQ(kernel_command_line("cpus=1 scheduler=round-robin", words),
+              "cpus=1 scheduler=round-robin -- sum 0");
 }
 
 }  // namespace

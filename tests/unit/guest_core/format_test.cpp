@@ -70,10 +70,10 @@ TEST(Format, PrintsFrequenciesInTheUnitThatFits) {
 }
 
 TEST(Format, PrintsTimesInTheUnitThatFits) {
-    EXPECT_EQ(formatted("{}", Nanoseconds{0}), "0 ns");
-    EXPECT_EQ(formatted("{}", Nanoseconds{3'400'000}), "3.4 ms");
-    EXPECT_EQ(formatted("{}", Nanoseconds{12'060'000'000}), "12 s");
-    EXPECT_EQ(formatted("{}", Nanoseconds{1'050}), "1.05 us");
+    EXPECT_EQ(formatted("{}", Duration{0}), "0 ns");
+    EXPECT_EQ(formatted("{}", Duration{3'400'000}), "3.4 ms");
+    EXPECT_EQ(formatted("{}", Duration{12'060'000'000}), "12 s");
+    EXPECT_EQ(formatted("{}", Duration{1'050}), "1.05 us");
 }
 
 struct Point {

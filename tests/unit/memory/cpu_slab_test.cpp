@@ -36,7 +36,7 @@ class CpuSlabTest : public testing::Test {
     static constexpr PageIndex page_count = 256;
     Mapping memory_{page_count * heap_page_size};
     std::vector<PageInfo> infos_ = std::vector<PageInfo>(page_count);
-    PageSupply<SpinLock> pages_{PageMap(memory_.data(), infos_.data(), page_count)};
+    PageSupply<HostedLock> pages_{PageMap(memory_.data(), infos_.data(), page_count)};
     std::array<Slab::Inbox, 2> inboxes_;
     Slab slab_{pages_, inboxes_, 0};
     Slab other_{pages_, inboxes_, 1};

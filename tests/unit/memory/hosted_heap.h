@@ -8,25 +8,28 @@
 #include <cstdlib>
 #include <thread>
 
+#include "guest/arch/thread_safety.h"
 #include "guest/memory/hybrid_allocator.h"
 #include "shared/fusion/native_atomics.h"
 
 namespace exo::guest {
 
-class SpinLock {
+class EXO_THREAD_SAFETY(capability("lock")) HostedLock {
   public:
-    void lock() {
+    void lock() EXO_THREAD_SAFETY(acquire_capability()) {
         for (int tries = 0; __atomic_exchange_n(&taken_, true, __ATOMIC_ACQUIRE); ++tries)
             if (tries > 100) std::this_thread::yield();
     }
-    void unlock() { __atomic_store_n(&taken_, false, __ATOMIC_RELEASE); }
+    void unlock() EXO_THREAD_SAFETY(release_capability()) {
+        __atomic_store_n(&taken_, false, __ATOMIC_RELEASE);
+    }
 
   private:
     bool taken_ = false;
 };
 
 struct HostedPlatform {
-    using Lock = SpinLock;
+    using Lock = HostedLock;
     using Atomics = fusion::NativeAtomics;
     static unsigned current_cpu() { return cpu; }
     static inline thread_local unsigned cpu = 0;
@@ -92,7 +95,7 @@ class HostedHeap : public PageSource {
 
     PageIndex limit_;
     PageIndex used_ = 0;
-    SpinLock growth_lock_;
+    HostedLock growth_lock_;
     Mapping memory_;
     Mapping infos_;
     Mapping state_;

@@ -1,0 +1,37 @@
+"""Threads on several processors, on every platform."""
+
+import json
+import re
+
+from guest_test import Platform, on_every_platform, plain
+from harness import Context
+
+
+def json_lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in plain(text).splitlines() if line.startswith("{")]
+
+
+@on_every_platform("threads on 1, 2 and 4 processors")
+def threads(test: Context, platform: Platform) -> None:
+    for cpus in (1, 2, 4):
+        done = test.run([*platform.command, "--cpus", str(cpus), "--", "selftest", "threads", ";", "sched", "--json", ";", "ps", "--json"])
+        assert re.search(r"^[1-9]\d* passed, 0 failed", plain(done.text), re.MULTILINE), f"{cpus} processors: not all tests passed"
+        assert done.status == 0, f"{cpus} processors: status {done.status}"
+        told = json_lines(done.text)
+        counted = [line for line in told if "switches" in line and "wake_ups" in line]
+        assert len(counted) == cpus, f"{len(counted)} processors schedule, not {cpus}"
+        assert all(line["switches"] > 0 for line in counted), "a processor never switched"
+        listed = [line["name"] for line in told if "stack_bytes" in line]
+        assert "main" in listed and listed.count("idle/0") == 1, f"unexpected threads: {listed}"
+
+
+@on_every_platform("round robin; a command in the background; an unknown policy")
+def policies(test: Context, platform: Platform) -> None:
+    done = test.run([*platform.command, "--append", "scheduler=round-robin", "--", "sched", ";", "selftest", "threads: a mutex", "&", ";", "sleep", "3"])
+    text = plain(done.text)
+    assert "policy: round-robin" in text
+    assert len(re.findall(r"^[1-9]\d* passed, 0 failed", text, re.MULTILINE)) == 1, "the tests did not all pass"
+    assert re.search(r"^\[\d+\] selftest: ended with status 0", text, re.MULTILINE), "the background command did not end"
+    assert done.status == 0, f"status {done.status}"
+    done = test.run([*platform.command, "--append", "scheduler=best", "--", "sched"])
+    assert "warning: scheduler=best: there is no such policy" in plain(done.text) and "policy: predictive" in plain(done.text)
