@@ -7,6 +7,7 @@ from collections.abc import Callable
 import box_parts
 import firmware
 import kvm
+import linux_guest
 from paths import GUEST, VMM, guest
 from report import Failure
 
@@ -29,6 +30,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "vmm": lambda: None if VMM.exists() else f"{VMM} is not built",
     "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
     "debug guest": lambda: None if guest("debug").exists() else f"{guest('debug')} is not built (tools/qemu --preset debug does)",
+    "linux": linux_guest.why_missing,
     "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),
     "bochs": lambda: _program("bochs") or _said(firmware.unified),
 }

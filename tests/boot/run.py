@@ -61,8 +61,9 @@ def run_in_box(cases: list[Case], verdict: Verdict) -> None:
     names.write_text(json.dumps([running.name for running in cases]))
     outcome = LOGS / "in-box-outcome.json"
     outcome.unlink(missing_ok=True)
-    options = box.Options(disks=disks_for_box(), writable=[LOGS], time_limit=IN_BOX_TIME_LIMIT)
     try:
+        disks = disks_for_box(with_linux=any("linux" in running.needs for running in cases))
+        options = box.Options(disks=disks, writable=[LOGS], time_limit=IN_BOX_TIME_LIMIT)
         status = box.run(["python3", __file__, "--exactly", str(names), "--outcome", str(outcome)], options)
         why = f"the box ended early (status {status})"
     except Failure as failure:

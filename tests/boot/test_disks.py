@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import linux_guest
 from disks import SECTOR, Disk, make_ext4
 from paths import BUILD
 
@@ -34,6 +35,19 @@ def all_disks(owner: str) -> list[Path]:
     return [ext4(owner), *(noise(owner, sectors) for sectors in NOISE_SECTORS)]
 
 
-def disks_for_box() -> list[Disk]:
+def linux_data() -> Path:
+    """A disk for a Linux guest to write to."""
+    target = FOLDER / IN_BOX / "linux-data.img"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "wb") as file:
+            file.truncate(64 << 20)
+    return target
+
+
+def disks_for_box(with_linux: bool) -> list[Disk]:
     """Every image of the cases that run in the box, as its devices: they use them by their paths."""
-    return [Disk(path) for path in all_disks(IN_BOX)]
+    disks = [Disk(path) for path in all_disks(IN_BOX)]
+    if with_linux:
+        disks += [Disk(linux_data()), Disk(linux_guest.guest().root, readonly=True)]
+    return disks

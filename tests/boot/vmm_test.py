@@ -1,10 +1,12 @@
 """`vmm run` where it differs from other platforms: firmware builds, sizes, restarts, signals."""
 
+import hashlib
 import re
 from pathlib import Path
 
 from harness import Context, case
 from paths import GUEST, VMM
+from test_disks import IN_BOX, ext4, noise
 
 NEEDS = ("kvm", "vmm", "guest")
 RUN = [str(VMM), "run", "--kernel", str(GUEST)]
@@ -39,6 +41,19 @@ def reboot(test: Context) -> None:
         keyboard.type("exit 3\r")
         assert keyboard.wait() == 3
         assert keyboard.flags() == before, "the terminal was not left as it was"
+
+
+@case("vmm: virtio disks beside fusion disks, by the same driver as on QEMU", needs=NEEDS, limit=300)
+def virtio_disks(test: Context) -> None:
+    virtio, readonly, fusion = ext4(IN_BOX), noise(IN_BOX, 2049), noise(IN_BOX, 3)
+    options = ["--cpus", "2", "--disk", f"{virtio},type=virtio", "--disk", f"{readonly},type=virtio,readonly", "--disk", str(fusion)]
+    done = test.run([*RUN, *options, "--", "disks", ";", "sum", "disk0", ";", "sum", "disk1", ";", "sum", "disk2", ";", "selftest"])
+    for number, disk in enumerate((virtio, readonly, fusion)):
+        digest = hashlib.sha256(disk.read_bytes()).hexdigest()
+        assert f"{digest}  disk{number}" in done.text, f"no digest {digest} for disk{number}"
+    assert len(re.findall("virtio-blk", done.text)) >= 2, "they are not seen as virtio disks"
+    assert re.search(r"^[1-9]\d* passed, 0 failed", done.text, re.MULTILINE), "the self-tests did not all pass"
+    assert done.status == 0, f"status {done.status}"
 
 
 @case("vmm: a signal ends it, whatever the guest does", needs=NEEDS, limit=120)

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cpio
+import kernel_modules
 from paths import ROOT, cache
 from private_apt import PrivateApt, codename, unpack
 from qemu_repair import AFTER, repair
@@ -24,7 +26,6 @@ OLDEST_QEMU = 9
 AGENT = ROOT / "tools" / "box"
 PINS = AGENT / "qemu.pins"
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "kvm_amd", "9pnet_virtio", "9p")
-SIGNATURE_MARK = b"~Module signature appended~\n"
 
 
 @dataclass
@@ -48,21 +49,21 @@ def parts() -> Parts:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Failure(f"the cache folder {folder} cannot be made ({error.strerror}); choose another with EXO_CACHE") from error
-    with _one_at_a_time(folder):
+    with one_at_a_time(folder):
         qemu = _installed_qemu() or _private_qemu(folder)
         kernel = _kernel(folder)
         return Parts(qemu, kernel / "vmlinux", _initramfs(folder, kernel))
 
 
 @contextmanager
-def _one_at_a_time(folder: Path):
+def one_at_a_time(folder: Path):
     with open(folder / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def _made_whole(target: Path):
+def made_whole(target: Path):
     """A scratch folder beside `target` that becomes `target` when all went well."""
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
@@ -106,7 +107,7 @@ def _pins() -> list[tuple[str, str, str]]:
 def _private_qemu(folder: Path) -> Qemu:
     target = folder / f"qemu-{hashlib.sha256(PINS.read_bytes() + AFTER).hexdigest()[:12]}"
     if not target.exists():
-        with Phase(TOOL, f"fetching a newer QEMU than this Debian's, for {folder} only (once)…"), _made_whole(target) as scratch:
+        with Phase(TOOL, f"fetching a newer QEMU than this Debian's, for {folder} only (once)…"), made_whole(target) as scratch:
             _fetch_qemu(_apt(folder, backports=True), scratch)
     binary = target / "usr/bin/qemu-system-x86_64"
     _check_libraries(binary)
@@ -144,13 +145,13 @@ def _kernel(folder: Path) -> Path:
     recipe = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()[:12]
     target = folder / f"kernel-{recipe}"
     if not target.exists():
-        with Phase(TOOL, "fetching a Debian kernel for the box (once)…"), _made_whole(target) as scratch:
+        with Phase(TOOL, "fetching a Debian kernel for the box (once)…"), made_whole(target) as scratch:
             apt = _apt(folder, backports=_installed_qemu() is None)
             package = next(name for name in apt.depends("linux-image-amd64") if name.startswith("linux-image-"))
             tree = scratch / "tree"
             unpack(apt.download(package, tree), tree)
             _take_kernel(next(tree.glob("boot/vmlinuz-*")), scratch / "vmlinux")
-            _take_modules(next(tree.glob("**/lib/modules/*")), scratch)
+            kernel_modules.take(next(tree.glob("**/lib/modules/*")), scratch, MODULES)
             shutil.rmtree(tree)
             shutil.rmtree(folder / "apt")
     return target
@@ -167,34 +168,6 @@ def _take_kernel(image: Path, target: Path) -> None:
     target.write_bytes(data)
 
 
-def _take_modules(library: Path, target: Path) -> None:
-    known = {file.name.split(".")[0].replace("-", "_"): file for file in library.rglob("*.ko*")}
-    order: list[str] = []
-
-    def take(name: str) -> None:
-        if name not in known or name in order:  # what is not there is built into the kernel
-            return
-        code = _module(known[name])
-        needs = re.search(rb"\0depends=([^\0]*)\0", code)
-        for other in filter(None, needs.group(1).decode().replace("-", "_").split(",") if needs else []):
-            take(other)
-        order.append(name)
-        (target / f"{name}.ko").write_bytes(code)
-
-    for name in MODULES:
-        take(name)
-    (target / "order").write_text("".join(f"{name}.ko\n" for name in order))
-
-
-def _module(file: Path) -> bytes:
-    """The module without its signature: checking signatures takes 0.7 s of the box's start, and the package's was checked already."""
-    data = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
-    if not data.endswith(SIGNATURE_MARK):
-        return data
-    end = len(data) - len(SIGNATURE_MARK)
-    return data[: end - 12 - struct.unpack(">I", data[end - 4 : end])[0]]
-
-
 def _initramfs(folder: Path, kernel: Path) -> Path:
     sources = sorted([*AGENT.glob("*.cpp"), *AGENT.glob("*.h")])
     recipe = hashlib.sha256(b"".join(file.read_bytes() for file in sources) + kernel.name.encode()).hexdigest()[:12]
@@ -207,23 +180,6 @@ def _initramfs(folder: Path, kernel: Path) -> Path:
             if done.returncode != 0:
                 raise Failure(f"the box's agent does not compile:\n{done.stderr}")
             archive = Path(scratch) / "initramfs"
-            archive.write_bytes(_archive(agent, kernel))
+            archive.write_bytes(cpio.archive([*cpio.CONSOLE, *cpio.modules(kernel), cpio.Entry("init", data=agent.read_bytes())]))
             archive.rename(target)
     return target
-
-
-def _archive(agent: Path, kernel: Path) -> bytes:
-    """A cpio archive in the format the kernel reads ("newc")."""
-    directory, file, device = 0o040755, 0o100755, 0o020600
-    entries = [("dev", directory, b"", (0, 0)), ("dev/console", device, b"", (5, 1)), ("modules", directory, b"", (0, 0))]
-    entries.append(("init", file, agent.read_bytes(), (0, 0)))
-    for part in [kernel / "order", *kernel.glob("*.ko")]:
-        entries.append((f"modules/{part.name}", file, part.read_bytes(), (0, 0)))
-    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
-    result = bytearray()
-    for number, (name, mode, data, (major, minor)) in enumerate(entries, 1):
-        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, major, minor, len(name) + 1, 0)
-        result += b"070701" + b"".join(b"%08x" % value for value in fields) + name.encode() + b"\0"
-        result += b"\0" * (-len(result) % 4) + data
-        result += b"\0" * (-len(result) % 4)
-    return bytes(result)

@@ -20,7 +20,8 @@ Result<firmware::FlashImage> load_firmware(const std::string& option) {
 }
 
 Result<void> prepare_uefi(const RunOptions& options, RunInputs& inputs) {
-    if (auto fits = check_efi_application(inputs.kernel, options.kernel); !fits) return fits;
+    if (!options.kernel.empty())
+        if (auto fits = check_efi_application(inputs.kernel, options.kernel); !fits) return fits;
     auto firmware = load_firmware(options.firmware);
     if (!firmware) return std::unexpected(firmware.error());
     inputs.firmware.emplace(std::move(*firmware));
@@ -53,6 +54,19 @@ Result<void> check_distinct(const std::vector<DiskOption>& disks) {
     return {};
 }
 
+Result<void> load_images(const RunOptions& options, RunInputs& inputs) {
+    if (!options.kernel.empty()) {
+        auto kernel = load_kernel(options.kernel, options.memory);
+        if (!kernel) return std::unexpected(kernel.error());
+        inputs.kernel = std::move(*kernel);
+    }
+    if (options.initrd.empty()) return {};
+    auto initrd = load_initrd(options.initrd, options.memory);
+    if (!initrd) return std::unexpected(initrd.error());
+    inputs.initrd = std::move(*initrd);
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_writable(const std::string& path, const char* option) {
@@ -74,9 +88,8 @@ Result<RunInputs> load_inputs(const RunOptions& options) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
     if (auto done = check_writable(options.trace_io, "--trace-io"); !done)
         return std::unexpected(done.error());
-    auto kernel = load_kernel(options.kernel, options.memory);
-    if (!kernel) return std::unexpected(kernel.error());
-    RunInputs inputs{.kernel = std::move(*kernel), .firmware = {}, .direct_kernel = {}, .disks = {}};
+    RunInputs inputs{.kernel = {}, .initrd = {}, .firmware = {}, .direct_kernel = {}, .disks = {}};
+    if (auto done = load_images(options, inputs); !done) return std::unexpected(done.error());
     if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, inputs)
                                                      : prepare_direct(options, inputs);
         !done)

@@ -16,7 +16,8 @@ namespace exo::vmm {
 
 /// Everything that `vmm run` reads from files, opened and checked, before KVM is touched.
 struct RunInputs {
-    std::vector<std::byte> kernel;
+    std::vector<std::byte> kernel;  ///< empty for none, as the next
+    std::vector<std::byte> initrd;
     std::optional<firmware::FlashImage> firmware;  ///< nothing when the kernel starts directly
     std::optional<DirectKernel> direct_kernel;     ///< has views of `kernel`
     std::vector<std::unique_ptr<Disk>> disks;      ///< in the order of the options

@@ -68,13 +68,15 @@ Result<void> check_efi_application(std::span<const std::byte> image, const std::
     return {};
 }
 
-Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_t memory) {
-    const std::string what = fmt::format("cannot boot {}", path);
+namespace {
+
+Result<std::vector<std::byte>> read_whole(const std::string& path, const std::string& what,
+                                          std::uint64_t memory, const char* hint) {
     const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return fail_errno(what, errno, give_efi);
+    if (!file) return fail_errno(what, errno, hint);
     struct stat status{};
     if (::fstat(file.get(), &status) != 0) return fail_errno(what, errno);
-    if (!S_ISREG(status.st_mode)) return fail(what, "it is not a file", give_efi);
+    if (!S_ISREG(status.st_mode)) return fail(what, "it is not a file", hint);
     if (static_cast<std::uint64_t>(status.st_size) > memory / 2)
         return fail(what,
                     fmt::format("its {} bytes do not fit into {} of guest memory", status.st_size,
@@ -89,6 +91,17 @@ Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_
         done += static_cast<std::size_t>(got);
     }
     return image;
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_t memory) {
+    return read_whole(path, fmt::format("cannot boot {}", path), memory, give_efi);
+}
+
+Result<std::vector<std::byte>> load_initrd(const std::string& path, std::uint64_t memory) {
+    return read_whole(path, fmt::format("cannot use {} as the initial RAM disk", path), memory,
+                      "Give the file that the kernel's package or mkinitramfs made.");
 }
 
 }  // namespace exo::vmm

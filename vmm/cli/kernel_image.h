@@ -15,4 +15,7 @@ Result<void> check_efi_application(std::span<const std::byte> image, const std::
 /// Reads the file that is to start. It must leave most of the guest's `memory` (bytes) free.
 Result<std::vector<std::byte>> load_kernel(const std::string& path, std::uint64_t memory);
 
+/// Likewise the initial RAM disk; its content is the kernel's to understand.
+Result<std::vector<std::byte>> load_initrd(const std::string& path, std::uint64_t memory);
+
 }  // namespace exo::vmm

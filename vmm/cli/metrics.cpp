@@ -59,7 +59,7 @@ Json accesses(const std::vector<IoBus::Count>& counts) {
 }
 
 Json disk(const DiskReport& report) {
-    const FusionBlkCounters& counters = report.counters;
+    const DiskCounters& counters = report.counters;
     std::uint64_t failed = 0;
     for (std::size_t i = 1; i < counters.completions.size(); ++i) failed += counters.completions[i];
     return {{"file", report.name},
@@ -70,12 +70,15 @@ Json disk(const DiskReport& report) {
             {"reads", counters.reads},
             {"writes", counters.writes},
             {"flushes", counters.flushes},
+            {"discards", counters.discards},
+            {"zeroed_ranges", counters.zeroed_ranges},
             {"bytes_read", counters.bytes_read},
             {"bytes_written", counters.bytes_written},
             {"failed", failed},
             {"bad_descriptors", counters.bad_descriptors},
             {"completion_ring_full", counters.held_back},
-            {"resets", counters.resets}};
+            {"resets", counters.resets},
+            {"fault", report.fault.empty() ? Json() : Json(report.fault)}};
 }
 
 }  // namespace

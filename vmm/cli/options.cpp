@@ -23,6 +23,8 @@ constexpr char not_yet[] = "Leave it out: ";
 /// The options as they are written, before they are understood.
 struct RunText {
     std::string kernel;
+    std::string initrd;
+    std::string append;
     std::string firmware = "auto";
     std::string boot = "uefi";
     std::string cpus = "1";
@@ -30,14 +32,13 @@ struct RunText {
     std::vector<std::string> disks;
     std::string metrics;
     std::string trace_io;
-    std::string append;
 };
 
 /// CLI11's own usage line knows nothing of what follows "--".
 class RunFormatter final : public CLI::Formatter {
   public:
     std::string make_usage(const CLI::App* /*app*/, std::string /*name*/) const override {
-        return "Usage: vmm run --kernel FILE [OPTIONS] [-- GUEST COMMAND...]\n";
+        return "Usage: vmm run [--kernel FILE] [OPTIONS] [-- GUEST COMMAND...]\n";
     }
 };
 
@@ -51,8 +52,15 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
         "keys.\n\n"
         "Status: 0-124 the guest's own, 125 nothing ran, 126 the guest kernel panicked, 127 the guest died\n"
         "otherwise, 128 ended by Ctrl-A x, 128 + N ended by signal N.");
-    run->add_option("--kernel", text.kernel, "EFI application that the firmware starts (exo.efi)")
+    run->add_option("--kernel", text.kernel,
+                    "EFI application that the firmware starts: exo.efi, or a distribution's vmlinuz. Without "
+                    "it the firmware boots what it finds on the disks")
         ->type_name("FILE");
+    run->add_option("--initrd", text.initrd, "Initial RAM disk for a Linux kernel")->type_name("FILE");
+    run->add_option(
+           "--append", text.append,
+           "Options of the kernel, such as scheduler=round-robin for exo.efi, root=/dev/vda1 for Linux")
+        ->type_name("OPTIONS");
     run->add_option("--firmware", text.firmware,
                     "'auto', or a code file of OVMF; its VARS file lies beside it")
         ->type_name("auto|FILE");
@@ -65,15 +73,14 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
     run->add_option("--memory", text.memory, "Guest memory, such as 512M or 4G (256M)")->type_name("SIZE");
     run->add_option(
            "--disk", text.disks,
-           "A disk image or block device; may be given again. 'readonly' refuses writes, 'direct' goes "
-           "past the host's page cache")
-        ->type_name("FILE[,readonly][,direct]")
+           "A disk image or block device; may be given again. It is a fusion-blk device, or with "
+           "'type=virtio' a virtio one, which firmware and Linux know. 'readonly' refuses writes, 'direct' "
+           "goes past the host's page cache")
+        ->type_name("FILE[,type=virtio][,readonly][,direct]")
         ->expected(1)
         ->take_all();
     run->add_option("--metrics", text.metrics, "Write exits, I/O counts and boot times there at the end")
         ->type_name("FILE.json");
-    run->add_option("--append", text.append, "Options of the guest's kernel, such as scheduler=round-robin")
-        ->type_name("OPTIONS");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
     return run;
@@ -110,16 +117,33 @@ Result<BootMethod> parse_boot(const std::string& how) {
     return fail(fmt::format("cannot boot the guest by '{}'", how), "there is no such way", see_help);
 }
 
+/// Something that the firmware can start, and nothing that would be ignored.
+Result<void> check_bootable(const RunOptions& options) {
+    const bool has_virtio = std::ranges::any_of(
+        options.disks, [](const DiskOption& disk) { return disk.kind == DiskKind::virtio; });
+    if (options.kernel.empty() && (!has_virtio || options.boot == BootMethod::direct))
+        return fail("there is nothing to boot", "neither --kernel nor a disk that the firmware can read",
+                    "Give --kernel exo.efi, or --disk FILE,type=virtio with an EFI system partition.");
+    const bool hands_over =
+        !options.initrd.empty() || !options.append.empty() || !options.guest_command.empty();
+    if (options.kernel.empty() && hands_over)
+        return fail("cannot hand the guest a command line or an initial RAM disk", "--kernel is missing",
+                    "Give --kernel, or leave them to the boot loader on the disk.");
+    if (!options.trace_io.empty() && has_virtio)
+        return fail("cannot record the accesses of a machine with virtio disks",
+                    "a trace is replayed with fusion disks", "Leave out type=virtio or --trace-io.");
+    return {};
+}
+
 Result<Command> understand(const RunText& text, std::vector<std::string> guest_command) {
     RunOptions options;
     options.kernel = text.kernel;
     options.firmware = text.firmware;
     options.metrics = text.metrics;
     options.trace_io = text.trace_io;
-    options.append = text.append;
     options.guest_command = std::move(guest_command);
-    if (text.kernel.empty())
-        return fail("there is nothing to boot", "--kernel is missing", "Give --kernel exo.efi.");
+    options.initrd = text.initrd;
+    options.append = text.append;
     const auto boot = parse_boot(text.boot);
     if (!boot) return std::unexpected(boot.error());
     options.boot = *boot;
@@ -137,9 +161,10 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
         if (!parsed) return std::unexpected(parsed.error());
         options.disks.push_back(std::move(*parsed));
     }
-    if (options.disks.size() > layout::device_slots)
+    if (auto bootable = check_bootable(options); !bootable) return std::unexpected(bootable.error());
+    if (options.disks.size() > layout::disk_slots)
         return fail(fmt::format("cannot give the guest {} disks", options.disks.size()),
-                    fmt::format("the PCI bus has {} free slots", unsigned{layout::device_slots}));
+                    fmt::format("the PCI bus has {} free slots", unsigned{layout::disk_slots}));
     return options;
 }
 
@@ -159,11 +184,13 @@ Result<DiskOption> parse_disk(const std::string& text) {
         else if (word == "direct")
             disk.direct = true;
         else if (word == "type=virtio")
-            return fail(what, "this version of vmm has no virtio disks",
-                        fmt::format("{}fusion is the kind of disk it has.", not_yet));
-        else if (word != "type=fusion")
+            disk.kind = DiskKind::virtio;
+        else if (word == "type=fusion")
+            disk.kind = DiskKind::fusion;
+        else
             return fail(what, fmt::format("'{}' is no property of a disk", word),
-                        "They are readonly, direct and type=fusion; a file name must not hold a comma.");
+                        "They are readonly, direct, type=fusion and type=virtio; a file name must not hold a "
+                        "comma.");
     }
     return disk;
 }

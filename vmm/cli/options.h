@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "vmm/base/error.h"
+#include "vmm/machine/machine_disk.h"
 
 namespace exo::vmm {
 
-/// --disk FILE[,type=fusion][,readonly][,direct]
+/// --disk FILE[,type=fusion|virtio][,readonly][,direct]
 struct DiskOption {
     std::string path;
+    DiskKind kind = DiskKind::fusion;
     bool read_only = false;
     bool direct = false;
 };
@@ -24,7 +26,8 @@ enum class BootMethod : std::uint8_t {
 };
 
 struct RunOptions {
-    std::string kernel;
+    std::string kernel;  ///< empty: the firmware looks for something to boot on the disks
+    std::string initrd;  ///< empty for none
     BootMethod boot = BootMethod::uefi;
     std::string firmware = "auto";
     unsigned cpus = 1;

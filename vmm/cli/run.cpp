@@ -51,9 +51,10 @@ MachineConfig Run::config() const {
                          .flash_code = {},
                          .kernel = {},
                          .direct_kernel = inputs_.direct_kernel ? &*inputs_.direct_kernel : nullptr,
-                         .initrd = {},
+                         .initrd = inputs_.initrd,
                          .command_line = kernel_command_line(options_.append, options_.guest_command),
                          .disks = {},
+                         .entropy = options_.trace_io.empty(),  // a trace is replayed without one
                          .trace_io = options_.trace_io};
     if (inputs_.firmware) {
         config.flash_variables = inputs_.firmware->variables();
@@ -61,7 +62,8 @@ MachineConfig Run::config() const {
         config.kernel = inputs_.kernel;
     }
     for (std::size_t i = 0; i < inputs_.disks.size(); ++i)
-        config.disks.push_back({options_.disks[i].path, *inputs_.disks[i]});
+        config.disks.push_back(
+            {.name = options_.disks[i].path, .disk = *inputs_.disks[i], .kind = options_.disks[i].kind});
     return config;
 }
 

@@ -20,25 +20,19 @@ Result<std::unique_ptr<FusionBlk>> FusionBlk::create(const GuestMemory& memory, 
     if (options.queue_count == 0 || options.queue_count > block::queue_limit)
         return fail("fusion-blk", fmt::format("{} queues", options.queue_count),
                     fmt::format("give it 1 to {}", block::queue_limit));
-    std::vector<EventFd> doorbells;
-    for (std::uint32_t i = 0; i < options.queue_count; ++i) {
-        auto doorbell = EventFd::create();
-        if (!doorbell) return std::unexpected(doorbell.error());
-        doorbells.push_back(std::move(*doorbell));
-    }
-    return std::unique_ptr<FusionBlk>(new FusionBlk(memory, disk, clock, options, std::move(doorbells)));
+    auto doorbells = Doorbells::create(options.queue_count);
+    if (!doorbells) return std::unexpected(doorbells.error());
+    return std::unique_ptr<FusionBlk>(new FusionBlk(memory, disk, clock, options, std::move(*doorbells)));
 }
 
 FusionBlk::FusionBlk(const GuestMemory& memory, Disk& disk, const Clock& clock, const Options& options,
-                     std::vector<EventFd> doorbells)
+                     Doorbells doorbells)
     : disk_(disk),
       clock_(clock),
       serial_(options.serial),
       doorbells_(std::move(doorbells)),
       shared_{.memory = memory,
-              .limits = {.sectors = disk.geometry().size / block::sector_size,
-                         .logical_block = disk.geometry().logical_block,
-                         .read_only = disk.geometry().read_only},
+              .limits = {DiskLimits::of(disk.geometry())},
               .tsc = options.tsc,
               .depth_limit = disk.depth()},
       queues_(options.queue_count) {}
@@ -136,19 +130,10 @@ bool FusionBlk::quiescent() const {
     return shared_.in_flight == 0;
 }
 
-FusionBlkCounters FusionBlk::counters() {
+DiskCounters FusionBlk::counters() {
     const std::lock_guard lock(mutex_);
-    FusionBlkCounters counters = shared_.counters;
-    for (std::size_t i = 0; i < doorbells_.size(); ++i) {
-        // Emptied, a descriptor hides a doorbell from an I/O thread that has not looked yet; so it is rung
-        // once more, which is not counted the next time.
-        if (const std::uint64_t rung = doorbells_[i].drain(); rung > 0) {
-            queues_[i].doorbells += rung - queues_[i].own_doorbells;
-            queues_[i].own_doorbells = 1;
-            doorbells_[i].signal();
-        }
-        counters.doorbells += queues_[i].doorbells;
-    }
+    DiskCounters counters = shared_.counters;
+    counters.doorbells = doorbells_.rung();
     return counters;
 }
 

@@ -1,7 +1,6 @@
 #include "vmm/devices/fusion_blk_queue.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <span>
 
 #include "shared/block/control_line.h"
@@ -15,18 +14,6 @@ using block::Status;
 /// Requests that one pass takes from a queue, so that a guest which submits without end cannot keep the
 /// device from its other work.
 constexpr std::uint32_t pick_up_limit = 64;
-
-Status status_of(const DiskCompletion& completion, std::uint32_t asked) {
-    switch (completion.error) {
-        case 0:
-            return completion.bytes == asked ? Status::ok : Status::io_error;
-        case ENOSPC:
-        case EDQUOT:
-            return Status::no_space;
-        default:
-            return Status::io_error;
-    }
-}
 
 std::expected<fusion::Ring, QueueState> attach_ring(const GuestMemory& memory, GuestAddress address,
                                                     std::uint32_t capacity) {
@@ -157,20 +144,7 @@ void FusionBlkQueue::complete(const DiskCompletion& done, FusionBlkShared& share
     const Status status = status_of(done, request.bytes);
     const std::chrono::nanoseconds duration = shared.now - entry.picked_up;
     if (status == Status::ok) {
-        FusionBlkCounters& counters = shared.counters;
-        switch (request.operation) {
-            case DiskOperation::read:
-                ++counters.reads;
-                counters.bytes_read += request.bytes;
-                break;
-            case DiskOperation::write:
-                ++counters.writes;
-                counters.bytes_written += request.bytes;
-                break;
-            case DiskOperation::flush:
-                ++counters.flushes;
-                break;
-        }
+        shared.counters.add(request.operation, request.bytes);
         shared.times.add(request.operation, request.bytes, duration);
     }
     if (barrier_runs_ && index == barrier_) barrier_runs_ = false;

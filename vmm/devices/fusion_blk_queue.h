@@ -8,7 +8,7 @@
 #include "shared/block/protocol.h"
 #include "shared/fusion/ring.h"
 #include "vmm/base/guest_memory.h"
-#include "vmm/devices/fusion_blk_counters.h"
+#include "vmm/devices/disk_counters.h"
 #include "vmm/devices/fusion_blk_request.h"
 #include "vmm/devices/service_times.h"
 #include "vmm/storage/disk.h"
@@ -29,7 +29,7 @@ struct FusionBlkShared {
     std::vector<DiskRequest> batch = {};  ///< picked up in this pass, for the disk
     ServiceTimes times = {};
     MovingDuration notification_cost = {};
-    FusionBlkCounters counters = {};
+    DiskCounters counters = {};
 };
 
 /// One queue pair at work: takes requests out of the submission ring, and puts their completions into the

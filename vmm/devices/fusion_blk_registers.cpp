@@ -63,7 +63,7 @@ void FusionBlk::write(std::uint64_t offset, std::span<const std::byte> data) {
 
 void FusionBlk::ring_doorbell(std::uint64_t offset) const {
     const std::uint64_t queue = (offset - block::bar::doorbells) / 4;
-    if (offset % 4 == 0 && queue < doorbells_.size()) doorbells_[queue].signal();
+    if (offset % 4 == 0 && queue < queue_count()) doorbells_.ring(static_cast<std::uint32_t>(queue));
 }
 
 std::uint64_t FusionBlk::offered_features() const {
@@ -221,7 +221,7 @@ void FusionBlk::enable(Queue& queue, std::uint32_t index) {
         if (!engine) return;
         queue.engine.emplace(std::move(*engine));
         // From the first request on the guest has to ring; one that lies there already rings for itself.
-        if (!queue.engine->settle(shared_)) doorbells_[index].signal();
+        if (!queue.engine->settle(shared_)) doorbells_.ring(index);
     }
 }
 

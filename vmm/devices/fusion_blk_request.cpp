@@ -62,13 +62,8 @@ Status take_table(const Request& request, const GuestMemory& memory, const Fusio
 }
 
 Status take_range(const Request& request, const FusionBlkLimits& limits, CheckedRequest& checked) {
-    const std::uint32_t sectors = checked.bytes / block::sector_size;
-    if (request.sector > limits.sectors || sectors > limits.sectors - request.sector)
-        return Status::out_of_range;
     checked.offset = request.sector * block::sector_size;
-    if (checked.offset % limits.logical_block != 0 || checked.bytes % limits.logical_block != 0)
-        return Status::bad_request;
-    return Status::ok;
+    return limits.check(request.sector, checked.bytes);
 }
 
 Status take_transfer(const Request& request, const GuestMemory& memory, const FusionBlkLimits& limits,

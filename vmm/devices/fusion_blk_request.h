@@ -7,15 +7,12 @@
 
 #include "shared/block/protocol.h"
 #include "vmm/base/guest_memory.h"
+#include "vmm/devices/disk_limits.h"
 #include "vmm/storage/disk.h"
 
 namespace exo::vmm {
 
-/// What a request of the guest is held against.
-struct FusionBlkLimits {
-    std::uint64_t sectors = 0;
-    std::uint32_t logical_block = block::sector_size;
-    bool read_only = false;
+struct FusionBlkLimits : DiskLimits {
     std::uint64_t features = 0;  ///< block::Feature bits that the driver accepted
 
     bool has(block::Feature feature) const { return (features & static_cast<std::uint64_t>(feature)) != 0; }

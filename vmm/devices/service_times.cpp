@@ -21,6 +21,9 @@ void ServiceTimes::add(DiskOperation operation, std::uint32_t bytes, std::chrono
         case DiskOperation::flush:
             flush_.add(duration);
             break;
+        case DiskOperation::discard:
+        case DiskOperation::write_zeroes:
+            break;  // fusion-blk has neither
     }
 }
 

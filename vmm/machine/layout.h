@@ -109,6 +109,8 @@ inline constexpr PciSlot power_management_slot{1, 3};
 /// The machine's own devices take one slot each from here up to slot 31.
 inline constexpr std::uint8_t first_device_slot = 2;
 inline constexpr std::uint8_t device_slots = 30;
+/// The entropy device takes one.
+inline constexpr std::uint8_t disk_slots = device_slots - 1;
 
 // Ports.
 inline constexpr std::uint16_t keyboard_command_port = 0x64;  ///< only as a way to reset

@@ -68,7 +68,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (done) done = made.create_interrupt_controllers();
     if (done) done = machine->map_memory(config);
     if (done) done = machine->create_platform(config, *cpuid);
-    if (done) done = machine->create_disks(config.disks);
+    if (done) done = machine->create_devices(config);
     if (done) done = machine->create_vcpus(system, *cpuid);
     if (done && config.direct_kernel != nullptr) done = machine->start_directly(config, *cpuid);
     if (!done) return std::unexpected(done.error());
@@ -133,18 +133,27 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
     return {};
 }
 
-Result<void> Machine::create_disks(const std::vector<MachineDisk>& disks) {
-    const FusionDisk::Host host{vm_, routes_, memory_, outside_.clock,
-                                [this](const Error& error) { die(error.message()); }};
-    for (const MachineDisk& disk : disks) {
-        const auto index = static_cast<std::uint8_t>(disks_.size());
-        auto made = FusionDisk::create(host, disk.disk, disk.name, index, cpus_);
+Result<void> Machine::create_devices(const MachineConfig& config) {
+    const AttachedDevice::Host host{vm_, routes_, [this](const Error& error) { die(error.message()); }};
+    std::uint8_t slot = layout::first_device_slot;
+    for (const DiskConfig& disk : config.disks) {
+        auto made = MachineDisk::create(host, memory_, outside_.clock, disk,
+                                        static_cast<unsigned>(disks_.size()), cpus_);
         if (!made) return std::unexpected(made.error());
-        const auto slot = static_cast<std::uint8_t>(layout::first_device_slot + index);
-        platform_->pci().add({slot}, (*made)->function());
         disks_.push_back(std::move(*made));
+        add_device(slot++, disks_.back()->attached());
     }
+    if (!config.entropy) return {};
+    auto entropy = EntropyDevice::create(host, memory_);
+    if (!entropy) return std::unexpected(entropy.error());
+    entropy_ = std::move(*entropy);
+    add_device(slot, entropy_->attached());
     return {};
+}
+
+void Machine::add_device(std::uint8_t slot, AttachedDevice& device) {
+    platform_->pci().add({slot}, device.function());
+    devices_.push_back(&device);
 }
 
 Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cpuid) {
@@ -193,8 +202,8 @@ Result<void> Machine::start() {
 
 Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try {
     const AllSignalsButKicksBlocked blocked;
-    for (const auto& disk : disks_)
-        if (auto done = disk->start(); !done) return done;
+    for (AttachedDevice* const device : devices_)
+        if (auto done = device->start(); !done) return done;
     for (unsigned id = 0; id < cpus_; ++id)
         vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
     return {};
@@ -242,7 +251,7 @@ void Machine::kick_vcpus() {
 MachineEnd Machine::wait() {
     for (const auto& slot : vcpus_)
         if (slot->thread.joinable()) slot->thread.join();
-    for (const auto& disk : disks_) disk->stop();
+    for (AttachedDevice* const device : devices_) device->stop();
     const std::lock_guard lock(mutex_);
     threads_run_ = false;
     return end_.value_or(MachineEnd{});

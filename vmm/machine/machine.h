@@ -18,22 +18,18 @@
 #include "vmm/kvm/msi_routes.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
+#include "vmm/machine/attached_device.h"
 #include "vmm/machine/direct/direct_kernel.h"
-#include "vmm/machine/fusion_disk.h"
+#include "vmm/machine/entropy_device.h"
 #include "vmm/machine/guest_ram.h"
 #include "vmm/machine/io_trace.h"
 #include "vmm/machine/kvm_pin.h"
+#include "vmm/machine/machine_disk.h"
 #include "vmm/machine/machine_events.h"
 #include "vmm/machine/machine_report.h"
 #include "vmm/machine/platform.h"
 
 namespace exo::vmm {
-
-/// A disk of the machine; the Disk outlives it, and is free again when the machine has ended.
-struct MachineDisk {
-    std::string name;
-    Disk& disk;
-};
 
 struct MachineConfig {
     unsigned cpus = 1;
@@ -48,7 +44,8 @@ struct MachineConfig {
     const DirectKernel* direct_kernel = nullptr;
     std::span<const std::byte> initrd = {};
     std::string command_line;
-    std::vector<MachineDisk> disks;  ///< in the order of their PCI slots
+    std::vector<DiskConfig> disks;  ///< in the order of their PCI slots
+    bool entropy = true;            ///< a virtio entropy device in the slot after them
     std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
 };
 
@@ -108,7 +105,8 @@ class Machine final : private MachineEvents {
     Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside);
     Result<void> map_memory(const MachineConfig& config);
     Result<void> create_platform(const MachineConfig& config, const CpuidTable& cpuid);
-    Result<void> create_disks(const std::vector<MachineDisk>& disks);
+    Result<void> create_devices(const MachineConfig& config);
+    void add_device(std::uint8_t slot, AttachedDevice& device);
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
     Result<void> start_directly(const MachineConfig& config, const CpuidTable& cpuid);
 
@@ -135,7 +133,9 @@ class Machine final : private MachineEvents {
     KvmPin serial_pin_;
     KvmPin sci_;
     std::unique_ptr<IoTrace> trace_;
-    std::vector<std::unique_ptr<FusionDisk>> disks_;  ///< outlive the PCI bus that leads to them
+    std::vector<std::unique_ptr<MachineDisk>> disks_;  ///< outlive the PCI bus that leads to them
+    std::unique_ptr<EntropyDevice> entropy_;           ///< likewise
+    std::vector<AttachedDevice*> devices_;             ///< of all of these
     std::unique_ptr<Platform> platform_;
     std::vector<std::unique_ptr<VcpuSlot>> vcpus_;
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "vmm/devices/fusion_blk_counters.h"
+#include "vmm/devices/disk_counters.h"
 #include "vmm/kvm/exit.h"
 #include "vmm/kvm/statistics.h"
 #include "vmm/machine/io_bus.h"
@@ -42,8 +42,9 @@ struct BootTimeline {
 
 struct DiskReport {
     std::string name;
-    FusionBlkCounters counters;
+    DiskCounters counters;
     Msix::Counts interrupts;
+    std::string fault = {};  ///< what the driver did wrong last; empty for nothing
 };
 
 /// What a machine did, once all its threads have ended.

@@ -31,7 +31,7 @@ PciFunction* PciBus::function_at(unsigned bus, layout::PciSlot slot) const {
 
 std::uint32_t PciBus::read_config(unsigned bus, layout::PciSlot slot, unsigned offset, unsigned size) {
     const std::lock_guard lock(mutex_);
-    const PciFunction* function = function_at(bus, slot);
+    PciFunction* function = function_at(bus, slot);
     return function ? function->read_config(offset, size) : UINT32_MAX;
 }
 

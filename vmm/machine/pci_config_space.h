@@ -30,6 +30,7 @@ inline constexpr std::uint16_t command_no_pin = 1u << 10;
 inline constexpr std::uint16_t status_capabilities = 1u << 4;
 inline constexpr std::uint8_t multi_function = 0x80;
 
+inline constexpr std::uint8_t capability_vendor = 0x09;
 inline constexpr std::uint8_t capability_msix = 0x11;
 }  // namespace pci
 

@@ -15,6 +15,12 @@ constexpr unsigned msix_pending = 8;
 constexpr std::uint16_t msix_enable = 1u << 15;
 constexpr std::uint16_t msix_function_mask = 1u << 14;
 
+// The window's fields, as offsets in its capability.
+constexpr unsigned window_bar = 4;
+constexpr unsigned window_offset = 8;
+constexpr unsigned window_length = 12;
+constexpr unsigned window_data = 16;
+
 constexpr std::uint64_t page = 4096;
 constexpr std::uint32_t mass_storage_other = 0x01'80'00;
 
@@ -63,7 +69,20 @@ PciDevice::PciDevice(const PciDeviceSpec& spec) : PciFunction(spec.name, spec.id
         add_bar(index, wired);
         index += wired.kind == BarKind::memory64 ? 2 : 1;
     }
+    unsigned last = 0;
+    for (const VendorCapability& bytes : spec.capabilities) {
+        last = add_capability(pci::capability_vendor, static_cast<unsigned>(2 + bytes.size()));
+        for (unsigned i = 0; i < bytes.size(); ++i) config_.set(last + 2 + i, 1, bytes[i]);
+    }
+    if (spec.has_window) add_window(last);
 }
+
+/// The device's registers that the window leads to: 1, 2 or 4 bytes.
+struct PciDevice::Window {
+    IoHandler& handler;
+    std::uint64_t offset;
+    unsigned length;
+};
 
 PciDevice::~PciDevice() = default;
 
@@ -75,7 +94,43 @@ void PciDevice::add_msix(const MsixPlacement& placement, unsigned bar_register) 
     config_.set(msix_capability_ + msix_pending, 4, placement.pending_offset | bar_register);
 }
 
-void PciDevice::config_written(unsigned /*offset*/, unsigned /*size*/) {
+void PciDevice::add_window(unsigned capability) {
+    window_ = capability;
+    config_.allow(window_ + window_bar, 1, 0xff);
+    for (const unsigned field : {window_offset, window_length, window_data})
+        config_.allow(window_ + field, 4, 0xffff'ffff);
+}
+
+bool PciDevice::is_window(unsigned offset, unsigned size) const {
+    return window_ != 0 && offset == window_ + window_data && size <= 4;
+}
+
+std::optional<PciDevice::Window> PciDevice::window() const {
+    const std::uint32_t index = config_.read(window_ + window_bar, 1);
+    const std::uint64_t offset = config_.dword(window_ + window_offset);
+    const unsigned length = config_.dword(window_ + window_length);
+    if (index >= bar_count || !bar(index)) return std::nullopt;
+    const bool sound = (length == 1 || length == 2 || length == 4) && offset % length == 0 &&
+                       offset <= bar(index)->size - length;
+    return sound ? std::optional(Window{*bar(index)->handler, offset, length}) : std::nullopt;
+}
+
+void PciDevice::config_read(unsigned offset, unsigned size) {
+    if (!is_window(offset, size)) return;
+    const auto shown = window();
+    if (!shown) return;
+    std::array<std::byte, 4> data{};
+    shown->handler.read(shown->offset, std::span(data).first(shown->length));
+    config_.set(window_ + window_data, 4, static_cast<std::uint32_t>(value_of(data)));
+}
+
+void PciDevice::config_written(unsigned offset, unsigned size) {
+    if (is_window(offset, size)) {
+        const std::uint32_t value = config_.dword(window_ + window_data);
+        if (const auto shown = window())
+            shown->handler.write(shown->offset, std::as_bytes(std::span(&value, 1)).first(shown->length));
+        return;
+    }
     if (!msix_) return;
     // A message is a write to memory, so a function that may not master the bus cannot interrupt either.
     const std::uint16_t control = config_.word(msix_capability_ + msix_control);

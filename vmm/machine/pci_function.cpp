@@ -27,6 +27,11 @@ PciFunction::PciFunction(std::string name, const PciIdentity& identity) : name_(
     config_.allow(pci::interrupt_line, 1, 0xff);
 }
 
+std::uint32_t PciFunction::read_config(unsigned offset, unsigned size) {
+    config_read(offset, size);
+    return config_.read(offset, size);
+}
+
 void PciFunction::write_config(unsigned offset, unsigned size, std::uint32_t value) {
     config_.write(offset, size, value);
     config_written(offset, size);

@@ -52,7 +52,7 @@ class PciFunction {
 
     const std::string& name() const { return name_; }
 
-    std::uint32_t read_config(unsigned offset, unsigned size) const { return config_.read(offset, size); }
+    std::uint32_t read_config(unsigned offset, unsigned size);
     void write_config(unsigned offset, unsigned size, std::uint32_t value);
 
     /// The BAR at register `index`, if there is one (a 64-bit BAR leaves the index after it empty).
@@ -68,6 +68,8 @@ class PciFunction {
   protected:
     /// Called after each write by the guest.
     virtual void config_written(unsigned /*offset*/, unsigned /*size*/) {}
+    /// Called before each read by the guest, for registers that are made when they are looked at.
+    virtual void config_read(unsigned /*offset*/, unsigned /*size*/) {}
 
     void add_bar(unsigned index, const PciBar& bar);
     /// Appends a capability of `size` bytes (id and link included); returns its offset.

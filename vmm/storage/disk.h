@@ -17,7 +17,13 @@ struct DiskGeometry {
     bool read_only = false;
 };
 
-enum class DiskOperation : std::uint8_t { read, write, flush };
+enum class DiskOperation : std::uint8_t {
+    read,
+    write,
+    flush,
+    discard,      ///< the range's content is not needed any more; what it reads as afterwards is not said
+    write_zeroes  ///< the range reads as zeroes afterwards
+};
 
 struct DiskRequest {
     DiskOperation operation = DiskOperation::read;
@@ -26,6 +32,8 @@ struct DiskRequest {
     /// Memory in the order of the disk. `submit` copies the list; the memory itself stays until the
     /// completion is reaped.
     std::span<const iovec> segments = {};
+    std::uint64_t length = 0;  ///< bytes that discard and write_zeroes are about; they have no segments
+    bool may_unmap = false;    ///< write_zeroes may give the range's storage back
     std::uint64_t cookie = 0;  ///< handed back by the completion
 };
 

@@ -21,6 +21,11 @@ void MemoryDisk::submit(std::span<const DiskRequest> requests) {
 }
 
 DiskCompletion MemoryDisk::carry_out(const DiskRequest& request) {
+    if (request.operation == DiskOperation::discard || request.operation == DiskOperation::write_zeroes) {
+        if (request.offset + request.length > content_.size()) return {request.cookie, EIO, 0};
+        std::memset(content_.data() + request.offset, 0, request.length);
+        return {request.cookie, 0, request.length};
+    }
     std::uint64_t moved = 0;
     for (const iovec& segment : request.segments) {
         if (request.offset + moved + segment.iov_len > content_.size()) return {request.cookie, EIO, moved};

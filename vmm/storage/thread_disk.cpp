@@ -1,5 +1,7 @@
 #include "vmm/storage/thread_disk.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <system_error>
 
@@ -90,16 +92,22 @@ void ThreadDisk::carry_out(Transfer& transfer) const {
 }
 
 ssize_t ThreadDisk::call(Transfer& transfer) const {
-    const std::span<iovec> segments = transfer.rest();
-    const int count = static_cast<int>(segments.size());
     switch (transfer.operation()) {
-        case DiskOperation::read:
-            return ::preadv(image_.fd(), segments.data(), count, transfer.offset());
-        case DiskOperation::write:
-            return ::pwritev2(image_.fd(), segments.data(), count, transfer.offset(),
-                              transfer.fua() ? RWF_DSYNC : 0);
+        case DiskOperation::read: {
+            const std::span<iovec> segments = transfer.rest();
+            return ::preadv(image_.fd(), segments.data(), static_cast<int>(segments.size()),
+                            transfer.offset());
+        }
+        case DiskOperation::write: {
+            const std::span<iovec> segments = transfer.rest();
+            return ::pwritev2(image_.fd(), segments.data(), static_cast<int>(segments.size()),
+                              transfer.offset(), transfer.fua() ? RWF_DSYNC : 0);
+        }
         case DiskOperation::flush:
             return ::fdatasync(image_.fd());
+        case DiskOperation::discard:
+        case DiskOperation::write_zeroes:
+            return ::fallocate(image_.fd(), transfer.fallocate_mode(), transfer.offset(), transfer.length());
     }
     errno = EINVAL;
     return -1;

@@ -7,8 +7,8 @@
 namespace exo::vmm {
 namespace {
 
-constexpr std::array needed_operations = {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_READ, IORING_OP_WRITE,
-                                          IORING_OP_FSYNC};
+constexpr std::array needed_operations = {IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_READ,
+                                          IORING_OP_WRITE, IORING_OP_FSYNC,  IORING_OP_FALLOCATE};
 
 bool has_needed_operations(io_uring& ring) {
     const std::unique_ptr<io_uring_probe, decltype(&io_uring_free_probe)> probe(
@@ -89,22 +89,29 @@ void UringDisk::start(std::uint32_t index) {
 void UringDisk::prepare(io_uring_sqe* entry, Transfer& transfer) const {
     const int file = registered_file_ ? 0 : image_.fd();
     const auto offset = static_cast<std::uint64_t>(transfer.offset());
-    const std::span<iovec> segments = transfer.rest();
-    const auto count = static_cast<unsigned>(segments.size());
     if (transfer.ended()) {
         io_uring_prep_nop(entry);  // it failed before it began; its end comes the way of all others
         return;
     }
     switch (transfer.operation()) {
-        case DiskOperation::read:
-            io_uring_prep_readv(entry, file, segments.data(), count, offset);
+        case DiskOperation::read: {
+            const std::span<iovec> segments = transfer.rest();
+            io_uring_prep_readv(entry, file, segments.data(), static_cast<unsigned>(segments.size()), offset);
             break;
-        case DiskOperation::write:
-            io_uring_prep_writev2(entry, file, segments.data(), count, offset,
-                                  transfer.fua() ? RWF_DSYNC : 0);
+        }
+        case DiskOperation::write: {
+            const std::span<iovec> segments = transfer.rest();
+            io_uring_prep_writev2(entry, file, segments.data(), static_cast<unsigned>(segments.size()),
+                                  offset, transfer.fua() ? RWF_DSYNC : 0);
             break;
+        }
         case DiskOperation::flush:
             io_uring_prep_fsync(entry, file, IORING_FSYNC_DATASYNC);
+            break;
+        case DiskOperation::discard:
+        case DiskOperation::write_zeroes:
+            io_uring_prep_fallocate(entry, file, transfer.fallocate_mode(), transfer.offset(),
+                                    transfer.length());
             break;
     }
     if (registered_file_) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);

@@ -61,7 +61,7 @@ TEST_F(BadInput, Usage) {
     expect_refused("run --kernel " + kernel + " --memory 4000000G", "this host has");
     expect_refused("run --kernel " + kernel + " --boot direct", "without a kernel in a section '.kernel'");
     expect_refused("run --kernel " + folder.put("text", "hello") + " --boot direct", "not an ELF file");
-    expect_refused("run --kernel " + kernel + " --disk a,type=virtio", "no virtio disks");
+    expect_refused("run --kernel " + kernel + " --disk a,type=ide", "no property of a disk");
 }
 
 TEST_F(BadInput, Kernel) {
@@ -83,7 +83,7 @@ TEST_F(BadInput, MetricsThatCannotBeWritten) {
 
 TEST_F(BadInput, HelpAndVersionAreNoErrors) {
     EXPECT_EQ(vmm("--help").status, 0);
-    EXPECT_THAT(vmm("run --help").output, HasSubstr("--disk FILE[,readonly][,direct]"));
+    EXPECT_THAT(vmm("run --help").output, HasSubstr("--disk FILE[,type=virtio][,readonly][,direct]"));
     EXPECT_THAT(vmm("--version").output, StartsWith("vmm 0."));
 }
 

@@ -11,7 +11,7 @@
 #include "tests/unit/devices/scripted_disk.h"
 #include "tests/unit/devices/shadow_load.h"
 #include "tests/unit/storage/temporary_file.h"
-#include "vmm/devices/disk_thread.h"
+#include "vmm/devices/device_thread.h"
 #include "vmm/devices/fusion_blk.h"
 #include "vmm/storage/memory_disk.h"
 #include "vmm/storage/open_disk.h"
@@ -255,7 +255,7 @@ class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>>
         device = std::move(*vmm::FusionBlk::create(ram.memory(), *disk, clock, {}));
         guest = std::make_unique<GuestSide>(ram, *device);
         device->connect_interrupt(0, guest->line());
-        thread = std::move(*vmm::DiskThread::create(*device, "disk-test"));
+        thread = std::move(*vmm::DeviceThread::create(*device, "disk-test"));
         ASSERT_TRUE(thread->start());
         auto made = guest::FusionBlk::create(guest->function(), guest->services());
         ASSERT_TRUE(made) << made.error().why;
@@ -276,7 +276,7 @@ class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>>
     std::unique_ptr<vmm::Disk> disk;
     std::unique_ptr<vmm::FusionBlk> device;
     std::unique_ptr<GuestSide> guest;
-    std::unique_ptr<vmm::DiskThread> thread;
+    std::unique_ptr<vmm::DeviceThread> thread;
     std::unique_ptr<guest::FusionBlk> driver;
 };
 

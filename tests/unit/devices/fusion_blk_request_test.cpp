@@ -45,7 +45,7 @@ class CheckRequest : public testing::Test {
 
     GuestRam ram{1 << 20};
     static constexpr std::uint64_t table = GuestRam::start + (512 << 10);
-    vmm::FusionBlkLimits limits{.sectors = 1000, .features = all_features};
+    vmm::FusionBlkLimits limits{{.sectors = 1000}, all_features};
     vmm::CheckedRequest checked;
 };
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "guest/drivers/driver_services.h"
 #include "shared/block/protocol.h"
@@ -17,6 +18,16 @@
 #include "vmm/base/io_handler.h"
 
 namespace exo::test {
+
+/// What PCI shows of a device: BAR 0, an MSI-X capability, and others that are given byte by byte.
+struct DeviceFace {
+    std::uint16_t vendor = block::pci_vendor;
+    std::uint16_t device = block::pci_device;
+    std::uint64_t bar_size = block::bar::size;
+    std::uint32_t msix_table = block::bar::msix_table;
+    std::uint32_t msix_pending = block::bar::msix_pending;
+    std::vector<std::vector<std::uint8_t>> vendor_capabilities = {};
+};
 
 /// What the guest's driver gets from outside, over the RAM and registers of a device in this process. Either
 /// in virtual time in one thread, where the device has its turn when the driver waits, or in real time with
@@ -32,15 +43,29 @@ class GuestSide final : public guest::TimeSource,
     static constexpr std::uint8_t msix_capability = 0x40;
 
     /// `device_turn` says whether the device did something; without it time is real.
-    GuestSide(GuestRam& ram, vmm::IoHandler& registers, std::function<bool()> device_turn = {})
-        : ram_(ram), registers_(registers), device_turn_(std::move(device_turn)), line_(*this) {
-        auto& space = pci.add(pci_address, block::pci_vendor, block::pci_device);
-        space.set_bar(0, bar_address, block::bar::size, true);
+    GuestSide(GuestRam& ram, vmm::IoHandler& registers, std::function<bool()> device_turn = {},
+              DeviceFace face = {})
+        : ram_(ram),
+          registers_(registers),
+          device_turn_(std::move(device_turn)),
+          face_(std::move(face)),
+          line_(*this) {
+        auto& space = pci.add(pci_address, face_.vendor, face_.device);
+        space.set_bar(0, bar_address, face_.bar_size, true);
         space.set16(guest::pci_reg::status, 0x10);
         space.set8(guest::pci_reg::capabilities, msix_capability);
         space.set16(msix_capability, guest::pci_capability::msix);
-        space.set32(msix_capability + 4, block::bar::msix_table);
-        space.set32(msix_capability + 8, block::bar::msix_pending);
+        space.set32(msix_capability + 4, face_.msix_table);
+        space.set32(msix_capability + 8, face_.msix_pending);
+        std::uint8_t link = msix_capability + 1;
+        std::uint8_t at = msix_capability + 12;
+        for (const auto& capability : face_.vendor_capabilities) {
+            space.set8(link, at);
+            space.set8(at, guest::pci_capability::vendor_specific);
+            link = static_cast<std::uint8_t>(at + 1);
+            for (std::size_t i = 0; i < capability.size(); ++i) space.set8(at + 2 + i, capability[i]);
+            at = static_cast<std::uint8_t>(at + 2 + capability.size());
+        }
     }
 
     guest::test::FakePciConfig pci;
@@ -84,7 +109,7 @@ class GuestSide final : public guest::TimeSource,
     guest::Result<std::unique_ptr<guest::Registers>> map_memory(std::uint64_t physical,
                                                                 std::uint64_t size) override {
         EXPECT_GE(physical, bar_address);
-        EXPECT_LE(physical + size, bar_address + block::bar::size);
+        EXPECT_LE(physical + size, bar_address + face_.bar_size);
         return std::make_unique<View>(*this, physical - bar_address, size);
     }
     guest::Result<std::unique_ptr<guest::Registers>> map_ports(std::uint16_t, std::uint16_t) override {
@@ -161,7 +186,7 @@ class GuestSide final : public guest::TimeSource,
             T value = 0;
             EXPECT_LE(offset + sizeof(T), size_);
             const std::uint64_t at = base_ + offset;
-            if (at < block::bar::msix_table) {
+            if (at < side_.face_.msix_table) {
                 side_.registers_.read(at, std::as_writable_bytes(std::span(&value, 1)));
             } else if constexpr (sizeof(T) == 4) {
                 value = side_.msix_word(at);
@@ -172,7 +197,7 @@ class GuestSide final : public guest::TimeSource,
         void put(std::uint64_t offset, T value) {
             EXPECT_LE(offset + sizeof(T), size_);
             const std::uint64_t at = base_ + offset;
-            if (at < block::bar::msix_table) {
+            if (at < side_.face_.msix_table) {
                 side_.registers_.write(at, std::as_bytes(std::span(&value, 1)));
             } else if constexpr (sizeof(T) == 4) {
                 side_.set_msix_word(at, value);
@@ -185,11 +210,11 @@ class GuestSide final : public guest::TimeSource,
 
     std::uint32_t msix_word(std::uint64_t offset) {
         const std::lock_guard lock(msix_mutex_);
-        return msix_.at((offset - block::bar::msix_table) / 4);
+        return msix_.at((offset - face_.msix_table) / 4);
     }
     void set_msix_word(std::uint64_t offset, std::uint32_t value) {
         const std::lock_guard lock(msix_mutex_);
-        msix_.at((offset - block::bar::msix_table) / 4) = value;
+        msix_.at((offset - face_.msix_table) / 4) = value;
     }
 
     void raise() {
@@ -205,6 +230,7 @@ class GuestSide final : public guest::TimeSource,
     GuestRam& ram_;
     vmm::IoHandler& registers_;
     std::function<bool()> device_turn_;
+    const DeviceFace face_;
     std::uint64_t now_ns_ = 1'000'000;
     std::mutex msix_mutex_;
     std::array<std::uint32_t, 4> msix_{0, 0, 0, 1};

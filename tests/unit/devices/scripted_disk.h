@@ -36,7 +36,8 @@ class ScriptedDisk final : public vmm::Disk {
     std::size_t depth_limit = 256;
     std::size_t flushes = 0;
     std::size_t fua_writes = 0;
-    std::vector<std::uint64_t> order;  ///< offsets in the order of submission
+    std::vector<vmm::DiskRequest> ranges;  ///< discards and zeroed ranges
+    std::vector<std::uint64_t> order;      ///< offsets in the order of submission
 
     const vmm::DiskGeometry& geometry() const override { return geometry_; }
     std::string description() const override { return "scripted"; }
@@ -95,6 +96,13 @@ class ScriptedDisk final : public vmm::Disk {
         if (const int error = fail ? fail(request) : 0; error != 0) return {request.cookie, error, 0};
         if (request.operation == vmm::DiskOperation::flush) ++flushes;
         if (request.fua) ++fua_writes;
+        if (request.operation == vmm::DiskOperation::discard ||
+            request.operation == vmm::DiskOperation::write_zeroes) {
+            ranges.push_back(request);
+            if (request.offset + request.length > content.size()) return {request.cookie, EIO, 0};
+            std::memset(&content[request.offset], 0, request.length);
+            return {request.cookie, 0, request.length};
+        }
         std::uint64_t at = request.offset;
         for (const iovec& segment : request.segments) {
             if (at + segment.iov_len > content.size()) return {request.cookie, EIO, 0};

@@ -98,7 +98,7 @@ class ShadowLoad {
         job.request.operation = pick(2) == 0 ? guest::BlockOperation::write : guest::BlockOperation::read;
         job.request.urgency = static_cast<guest::BlockUrgency>(pick(3));
         job.request.barrier = barriers && pick(10) == 0;
-        job.request.fua = pick(20) == 0;
+        job.request.fua = pick(20) == 0 && disk_.info().has_fua;
         job.request.sector = offset / 512;
         job.request.segments = job.segments;
         job.request.reset();

@@ -258,6 +258,53 @@ TEST_F(PciBusTest, MsixPagesDoNotReachTheDevice) {
     EXPECT_EQ(registers_.accesses.size(), 1u);
 }
 
+TEST_F(PciBusTest, WindowThroughConfigurationSpaceReachesTheRegisters) {
+    constexpr unsigned windowed = 4;
+    RecordedHandler registers;
+    const VendorCapability first{16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x38, 0, 0, 0};
+    const VendorCapability window{20, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    PciDevice device({.name = "windowed",
+                      .identity = {.vendor = 0x1af4, .device = 0x1042, .class_code = 0x010000},
+                      .bars = {{BarKind::memory32, 32 * layout::kib, &registers}},
+                      .msix = MsixPlacement{2, 0, 0x4000, 0x5000},
+                      .capabilities = {first, window},
+                      .has_window = true});
+    pci_.add({windowed, 0}, device);
+    auto at = static_cast<unsigned>(get(windowed, pci::capabilities, 1));
+    at = static_cast<unsigned>(get(windowed, at + 1, 1));
+    EXPECT_EQ(get(windowed, at, 1), pci::capability_vendor);
+    EXPECT_EQ(get(windowed, at + 2, 2), 0x0110u);
+    EXPECT_EQ(get(windowed, at + 12, 4), 0x38u);
+    at = static_cast<unsigned>(get(windowed, at + 1, 1));
+    EXPECT_EQ(get(windowed, at + 1, 1), 0u) << "the last one";
+    const auto point = [&](unsigned bar, std::uint32_t offset, std::uint32_t length) {
+        set(windowed, at + 4, 1, bar);
+        set(windowed, at + 8, 4, offset);
+        set(windowed, at + 12, 4, length);
+    };
+    set(windowed, at + 16, 4, 7);
+    EXPECT_TRUE(registers.accesses.empty()) << "it points nowhere";
+    point(0, 0x14, 1);
+    EXPECT_EQ(get(windowed, at + 16, 4), 0x14u) << "whatever the decode bits say";
+    set(windowed, at + 16, 1, 0x0f);
+    ASSERT_EQ(registers.accesses.size(), 2u);
+    point(0, 0x4000, 4);
+    set(windowed, at + 16, 4, 0xfee0'0000);
+    EXPECT_EQ(get(windowed, at + 16, 4), 0xfee0'0000u) << "MSI-X too";
+    for (const auto& [bar, offset, length] : {std::tuple{1u, 0u, 4u},
+                                              {6u, 0u, 4u},
+                                              {0u, 0u, 3u},
+                                              {0u, 0u, 8u},
+                                              {0u, 2u, 4u},
+                                              {0u, 32u * 1024, 1u},
+                                              {0u, 0xffff'fffcu, 4u}}) {
+        point(bar, offset, length);
+        set(windowed, at + 16, 4, 0x55);
+        get(windowed, at + 16, 4);
+    }
+    EXPECT_EQ(registers.accesses.size(), 2u) << "none of these is a register";
+}
+
 TEST_F(PciBusTest, ResetControl) {
     write_value(ports_, 0xcf9, 1, 0x02);
     EXPECT_EQ(events_.resets, 0);

@@ -36,7 +36,7 @@ TEST_F(KvmWiring, DoorbellsFollowTheBar) {
     const auto at = [&](AddressRange place) {
         return Doorbell{.address = place.start + doorbells, .size = 4, .port = false, .event = event->get()};
     };
-    KvmDoorbells listener(*vm, 0, doorbells, {event->get()}, on_broken);
+    KvmDoorbells listener(*vm, {.bar = 0, .offset = doorbells, .size = 4}, {event->get()}, on_broken);
     listener.bar_mapped(1, first_place);
     EXPECT_FALSE(vm->detach_doorbell(at(first_place))) << "another BAR has none";
     listener.bar_mapped(0, first_place);

@@ -44,7 +44,7 @@ struct MachineTest : testing::Test {
     }
 
     /// Puts `code` at F000:0000, with a jump to it at the reset vector. False when there is no KVM.
-    bool make(std::vector<unsigned char> code, unsigned cpus = 1, std::vector<MachineDisk> disks = {}) {
+    bool make(std::vector<unsigned char> code, unsigned cpus = 1, std::vector<DiskConfig> disks = {}) {
         const auto system = KvmSystem::open();
         if (!system) {
             skipped = system.error().message();

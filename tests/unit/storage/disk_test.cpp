@@ -102,6 +102,27 @@ TEST_P(FileDisk, ForcedUnitAccess) {
     EXPECT_EQ(file_.content()[0], std::byte{1});
 }
 
+TEST_P(FileDisk, DiscardAndWriteZeroes) {
+    const std::size_t piece = 16 * 4096;
+    std::vector<Block> ones(64);
+    for (Block& block : ones) block.bytes.fill(std::byte{1});
+    const std::span<std::byte> all = std::as_writable_bytes(std::span(ones));
+    ASSERT_EQ(run(*disk_, {.operation = DiskOperation::write}, all).error, 0);
+    DiskRequest zeroes{.operation = DiskOperation::write_zeroes, .offset = piece, .length = piece};
+    EXPECT_EQ(run(*disk_, zeroes, {}).bytes, piece);
+    zeroes.may_unmap = true;
+    zeroes.offset = 2 * piece;
+    EXPECT_EQ(run(*disk_, zeroes, {}).error, 0);
+    const auto discarded =
+        run(*disk_, {.operation = DiskOperation::discard, .offset = 3 * piece, .length = piece}, {});
+    EXPECT_EQ(discarded.error, 0);
+    EXPECT_EQ(discarded.bytes, piece);
+    const auto content = file_.content();
+    EXPECT_EQ(content.size(), disk_size);
+    EXPECT_EQ(content[piece - 1], std::byte{1});
+    for (std::size_t i = piece; i < 3 * piece; ++i) ASSERT_EQ(content[i], std::byte{0}) << i;
+}
+
 TEST_P(FileDisk, MisalignedMemory) {
     std::array<Block, 2> out;
     std::array<Block, 2> in;

@@ -1,4 +1,4 @@
-#include "vmm/devices/disk_thread.h"
+#include "vmm/devices/device_thread.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -8,38 +8,38 @@
 
 namespace exo::vmm {
 
-Result<std::unique_ptr<DiskThread>> DiskThread::create(FusionBlk& device, std::string name) {
+Result<std::unique_ptr<DeviceThread>> DeviceThread::create(QueueDevice& device, std::string name) {
     FileDescriptor waiter(::epoll_create1(EPOLL_CLOEXEC));
     if (!waiter) return fail_errno("I/O thread of " + name, errno);
     auto stop = EventFd::create();
     if (!stop) return std::unexpected(stop.error());
-    std::unique_ptr<DiskThread> thread(
-        new DiskThread(device, std::move(name), std::move(waiter), std::move(*stop)));
+    std::unique_ptr<DeviceThread> thread(
+        new DeviceThread(device, std::move(name), std::move(waiter), std::move(*stop)));
     auto watched = thread->watch(thread->stop_.get());
-    if (watched) watched = thread->watch(device.completion_fd());
+    if (watched && device.completion_fd() >= 0) watched = thread->watch(device.completion_fd());
     for (std::uint32_t queue = 0; watched && queue < device.queue_count(); ++queue)
         watched = thread->watch(device.doorbell_fd(queue));
     if (!watched) return std::unexpected(watched.error());
     return thread;
 }
 
-DiskThread::DiskThread(FusionBlk& device, std::string name, FileDescriptor waiter, EventFd stop)
+DeviceThread::DeviceThread(QueueDevice& device, std::string name, FileDescriptor waiter, EventFd stop)
     : device_(device), name_(std::move(name)), waiter_(std::move(waiter)), stop_(std::move(stop)) {}
 
-DiskThread::~DiskThread() {
+DeviceThread::~DeviceThread() {
     stop();
 }
 
 /// Edge-triggered: each signal wakes the thread once and nobody has to read the descriptor, which saves a
 /// system call for each doorbell.
-Result<void> DiskThread::watch(int fd) const {
+Result<void> DeviceThread::watch(int fd) const {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLET;
     if (::epoll_ctl(waiter_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return {};
     return fail_errno("I/O thread of " + name_, errno);
 }
 
-Result<void> DiskThread::start() {
+Result<void> DeviceThread::start() {
     stopping_ = false;
     try {
         thread_ = std::thread([this] { run(); });
@@ -50,14 +50,14 @@ Result<void> DiskThread::start() {
     return {};
 }
 
-void DiskThread::stop() {
+void DeviceThread::stop() {
     if (!thread_.joinable()) return;
     stopping_ = true;
     stop_.signal();
     thread_.join();
 }
 
-void DiskThread::run() const {
+void DeviceThread::run() const {
     while (!stopping_) {
         while (device_.service() && !stopping_) continue;
         if (!stopping_) wait();
@@ -65,7 +65,7 @@ void DiskThread::run() const {
     quiesce();
 }
 
-void DiskThread::quiesce() const {
+void DeviceThread::quiesce() const {
     device_.reset();
     for (;;) {
         while (device_.service()) continue;
@@ -74,7 +74,7 @@ void DiskThread::quiesce() const {
     }
 }
 
-void DiskThread::wait() const {
+void DeviceThread::wait() const {
     std::array<epoll_event, 8> events;
     static_cast<void>(::epoll_wait(waiter_.get(), events.data(), static_cast<int>(events.size()), -1));
 }

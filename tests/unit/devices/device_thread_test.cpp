@@ -1,4 +1,4 @@
-#include "vmm/devices/disk_thread.h"
+#include "vmm/devices/device_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -13,9 +13,9 @@ namespace {
 using namespace std::chrono_literals;
 using block::Operation;
 
-class DiskThreadTest : public DeviceFixture {
+class DeviceThreadTest : public DeviceFixture {
   protected:
-    DiskThreadTest() : thread(std::move(*vmm::DiskThread::create(*device, "disk-under-test"))) {
+    DeviceThreadTest() : thread(std::move(*vmm::DeviceThread::create(*device, "disk-under-test"))) {
         buffer = ram.allocate(4096);
     }
 
@@ -37,24 +37,24 @@ class DiskThreadTest : public DeviceFixture {
         return eventually([&] { return (completion = driver.reap()).has_value(); }) && completion->tag == tag;
     }
 
-    std::unique_ptr<vmm::DiskThread> thread;
+    std::unique_ptr<vmm::DeviceThread> thread;
     std::uint64_t buffer = 0;
 };
 
-TEST_F(DiskThreadTest, ServesDoorbells) {
+TEST_F(DeviceThreadTest, ServesDoorbells) {
     ASSERT_TRUE(thread->start());
     driver.set_up();
     for (std::uint32_t tag = 0; tag < 100; ++tag) ASSERT_TRUE(submit_and_reap(tag)) << tag;
 }
 
-TEST_F(DiskThreadTest, TakesWhatWasSubmittedBeforeItStarted) {
+TEST_F(DeviceThreadTest, TakesWhatWasSubmittedBeforeItStarted) {
     driver.set_up();
     driver.submit(RawDriver::transfer(Operation::read, 7, 0, buffer));
     ASSERT_TRUE(thread->start());
     EXPECT_TRUE(eventually([&] { return driver.reap().has_value(); }));
 }
 
-TEST_F(DiskThreadTest, StopWaitsForTheDiskAndResets) {
+TEST_F(DeviceThreadTest, StopWaitsForTheDiskAndResets) {
     ASSERT_TRUE(thread->start());
     driver.set_up();
     disk.hold = true;
@@ -74,7 +74,7 @@ TEST_F(DiskThreadTest, StopWaitsForTheDiskAndResets) {
     EXPECT_FALSE(driver.reap());
 }
 
-TEST_F(DiskThreadTest, StartsAgainAfterAStop) {
+TEST_F(DeviceThreadTest, StartsAgainAfterAStop) {
     for (std::uint32_t round = 0; round < 3; ++round) {
         disk.hold = false;
         ASSERT_TRUE(thread->start());
@@ -85,7 +85,7 @@ TEST_F(DiskThreadTest, StartsAgainAfterAStop) {
     }
 }
 
-TEST_F(DiskThreadTest, StopsUnderAFlood) {
+TEST_F(DeviceThreadTest, StopsUnderAFlood) {
     ASSERT_TRUE(thread->start());
     driver.set_up();
     std::atomic<bool> flooding = true;
@@ -99,7 +99,7 @@ TEST_F(DiskThreadTest, StopsUnderAFlood) {
     EXPECT_GT(device->counters().doorbells, 0u);
 }
 
-TEST_F(DiskThreadTest, ReadingTheCountersLosesNoDoorbell) {
+TEST_F(DeviceThreadTest, ReadingTheCountersLosesNoDoorbell) {
     ASSERT_TRUE(thread->start());
     driver.set_up();
     std::atomic<bool> reading = true;
@@ -122,7 +122,7 @@ TEST_F(DiskThreadTest, ReadingTheCountersLosesNoDoorbell) {
     EXPECT_EQ(device->counters().doorbells, rung);
 }
 
-TEST_F(DiskThreadTest, IsIdleWithoutWork) {
+TEST_F(DeviceThreadTest, IsIdleWithoutWork) {
     ASSERT_TRUE(thread->start());
     driver.set_up();
     ASSERT_TRUE(submit_and_reap(1));

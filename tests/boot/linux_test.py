@@ -1,0 +1,142 @@
+"""Debian's own Linux on `vmm run`, through stock OVMF, its disks virtio-blk: a test of the platform that no one here wrote."""
+
+import hashlib
+import os
+import re
+import signal
+from pathlib import Path
+
+import linux_guest
+from harness import LOGS, Context, Keyboard, case
+from paths import VMM
+from test_disks import linux_data
+
+NEEDS = ("kvm", "vmm", "linux")
+# What a boot in an emulated box does not need: it saves half of the time.
+COMMAND_LINE = "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests raid=noautodetect lsm=capability audit=0"
+# Complaints of the kernel that are no fault of the machine. The box's emulated processor is the reason of the first three.
+HARMLESS = (
+    r"TSC|tsc: |clocksource: ",
+    r"took \d+ usecs",
+    r"Performance Events|PMU|NMI watchdog|perf: interrupt took",
+    r"fail to add MMCONFIG information",  # an i440FX has none
+    r"Last level [id]TLB entries",
+    r"Spectre|Speculative|MDS|TAA|mitigations",
+    r"random: |urandom",
+    r"EFI stub|secureboot",
+    r"hrtimer: interrupt took|rcu:.*self-detected|sched: RT throttling",
+)
+DIGEST = r"([0-9a-f]{64})"
+
+
+def launch(name: str, script: str, *options: str, cpus: int = 1, words: str = "") -> list[str]:
+    """`vmm run` of Linux by --kernel and --initrd, its root the first virtio disk."""
+    guest = linux_guest.guest()
+    initrd = LOGS / f"{name}.initrd"
+    initrd.write_bytes(guest.initramfs(script))
+    return [
+        str(VMM), "run", "--kernel", str(guest.kernel), "--initrd", str(initrd), "--append", f"{COMMAND_LINE} {words}".strip(),
+        "--memory", "512M", "--cpus", str(cpus), "--disk", f"{guest.root},type=virtio,readonly", *options,
+    ]
+
+
+def data_disk() -> list[str]:
+    return ["--disk", f"{linux_data()},type=virtio"]
+
+
+def complaints(text: str) -> list[str]:
+    """What the kernel logged as a warning or worse, but for what is known to be harmless."""
+    lines = re.findall(r"^<[0-4]>(?:\[ *[\d.]+\] )?(.*)$", text, re.MULTILINE)
+    return [line for line in lines if line.strip() and not any(re.search(pattern, line) for pattern in HARMLESS)]
+
+
+REBOOT = """
+echo "cpus $(nproc), root $(grep -c '/dev/vda / ext4 ro' /proc/mounts)"
+dmesg -r | grep '^<[0-4]>'
+echo "random $(cat /sys/class/misc/hw_random/rng_current)"
+if [ "$(head -c 6 /dev/vdb)" = second ]; then echo second start; poweroff -f; fi
+printf second | dd of=/dev/vdb conv=notrunc,fsync 2>/dev/null
+reboot -f
+"""
+
+
+@case("vmm: Linux on 1 CPU boots without a complaint, restarts, keeps its disk, powers off", needs=NEEDS, limit=300)
+def restarts(test: Context) -> None:
+    wipe(linux_data(), 512)
+    done = test.run(launch("linux-restarts", REBOOT, *data_disk()))
+    assert done.text.count("cpus 1, root 1") == 2, "it did not come up twice with its root on virtio-blk"
+    assert "second start" in done.text, "what it wrote before the reboot is not on the disk"
+    assert done.text.count("random virtio_rng.0") == 2, "it does not use the entropy device"
+    assert b"vmm: the guest restarts" in done.errors, done.errors
+    assert done.status == 0, f"status {done.status}"
+    assert not complaints(done.text), "\n".join(complaints(done.text))
+
+
+def wipe(disk: Path, size: int) -> None:
+    with open(disk, "r+b") as file:
+        file.write(bytes(size))
+
+
+FIO = """
+set -e
+size() { cat /sys/block/vdb/size; }
+echo "queues $(ls /sys/block/vdb/mq | wc -l), sectors $(size)"
+fio --minimal --filename=/dev/vdb --direct=1 --ioengine=libaio --iodepth=32 --rw=randrw --bsrange=512-64k \
+    --size=5M --offset_increment=8M --numjobs=4 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --group_reporting --thread \
+    --randrepeat=1 --allrandrepeat=1 --name=verified > /run/fio.log || { tail -n 5 /run/fio.log; poweroff -f; }
+echo "fio errors $(cut -d';' -f5 /run/fio.log | tail -n 1)"
+dd if=/dev/urandom of=/dev/vdb bs=1M seek=40 count=8 oflag=direct 2>/dev/null
+blkdiscard -o 41M -l 1M /dev/vdb
+blkdiscard -z -o 43M -l 1M /dev/vdb
+fallocate -p -o 45M -l 1M /dev/vdb
+sync
+for place in 43 45; do dd if=/dev/vdb bs=1M skip=$place count=1 iflag=direct 2>/dev/null | tr -d '\\0' | wc -c; done | xargs echo "not zero"
+echo "interrupts $(grep -c 'virtio1-req' /proc/interrupts)"
+echo "whole disk $(dd if=/dev/vdb bs=1M iflag=direct 2>/dev/null | sha256sum)"
+dmesg -r | grep '^<[0-4]>' || true
+dd if=/dev/urandom of=/run/last bs=64k count=16 2>/dev/null
+dd if=/run/last of=/dev/vdb bs=64k seek=960 conv=fsync 2>/dev/null
+echo "flushed $(sha256sum < /run/last)"
+while true; do dd if=/dev/urandom of=/dev/vdb bs=64k count=64 oflag=direct 2>/dev/null; done
+"""
+
+
+def kill_vmm(keyboard: Keyboard) -> None:
+    """Without a chance to end well. Its terminal's session leader waits for it."""
+    leader = keyboard.process.pid
+    for child in Path(f"/proc/{leader}/task/{leader}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    keyboard.process.wait(20)
+
+
+@case("vmm: fio with verification in Linux on 4 CPUs; discard, zeroes, flush; the image agrees", needs=NEEDS, limit=400)
+def verified(test: Context) -> None:
+    disk = linux_data()
+    with test.type_at(launch("linux-fio", FIO, *data_disk(), cpus=4)) as keyboard:
+        keyboard.expect(r"queues 4, sectors 131072")
+        keyboard.expect(r"fio errors 0\r?$")
+        keyboard.expect(r"not zero 0 0")
+        keyboard.expect(r"interrupts 4")
+        inside = keyboard.expect(rf"whole disk {DIGEST}")[1].decode()
+        with open(disk, "rb") as file:
+            outside = hashlib.file_digest(file, "sha256").hexdigest()
+        flushed = keyboard.expect(rf"flushed {DIGEST}")[1].decode()
+        kill_vmm(keyboard)  # in the midst of writes
+        seen = keyboard.screen.decode(errors="replace").replace("\r\n", "\n")
+    assert outside == inside, "the guest's digest of the disk and ours differ"
+    assert not complaints(seen), "\n".join(complaints(seen))
+    with open(disk, "rb") as file:
+        file.seek(60 << 20)
+        assert hashlib.sha256(file.read(1 << 20)).hexdigest() == flushed, "what was flushed is not on the disk"
+
+
+@case("vmm: Linux by systemd-boot from a disk with an EFI system partition", needs=NEEDS, limit=300)
+def from_a_disk(test: Context) -> None:
+    guest = linux_guest.guest()
+    image = LOGS / "linux-esp.img"
+    script = 'echo "up on $(nproc) from $(ls /sys/block/vdb | grep -c vdb1) partition"\npoweroff -f\n'
+    linux_guest.esp_disk(guest, image, script, COMMAND_LINE)
+    options = ["--memory", "512M", "--cpus", "2", "--disk", f"{guest.root},type=virtio,readonly", "--disk", f"{image},type=virtio,readonly"]
+    done = test.run([str(VMM), "run", *options])
+    assert "up on 2 from 1 partition" in done.text, "it did not come up"
+    assert done.status == 0, f"status {done.status}"

@@ -1,0 +1,263 @@
+// The guest's virtio-blk driver and the VMM's device over one piece of memory: first in one thread in virtual
+// time, then with the device in an I/O thread of its own, on every kind of disk.
+
+#include <gtest/gtest.h>
+
+#include "guest/drivers/block/block_io.h"
+#include "guest/drivers/block/virtio_blk.h"
+#include "tests/unit/devices/guest_side.h"
+#include "tests/unit/devices/scripted_disk.h"
+#include "tests/unit/devices/shadow_load.h"
+#include "tests/unit/storage/temporary_file.h"
+#include "vmm/devices/device_thread.h"
+#include "vmm/devices/virtio_blk.h"
+#include "vmm/devices/virtio_pci.h"
+#include "vmm/storage/memory_disk.h"
+#include "vmm/storage/open_disk.h"
+
+namespace exo::test {
+namespace {
+
+using guest::BlockRequest;
+using guest::BlockStatus;
+using guest::WaitMode;
+
+DeviceFace face_of(const vmm::VirtioDevice& device) {
+    return {.vendor = vmm::virtio::pci_vendor,
+            .device = static_cast<std::uint16_t>(vmm::virtio::pci_device_base + device.type()),
+            .bar_size = vmm::VirtioPci::bar_size,
+            .msix_table = vmm::VirtioPci::msix_table_offset,
+            .msix_pending = vmm::VirtioPci::msix_pending_offset,
+            .vendor_capabilities = vmm::virtio_capabilities(device)};
+}
+
+class VirtioOneThread : public testing::Test {
+  protected:
+    static constexpr std::size_t jobs = 16;
+
+    VirtioOneThread()
+        : disk(jobs * ShadowLoad::area),
+          model(disk, {.serial = "shadow"}),
+          device(std::move(*vmm::VirtioPci::create(ram.memory(), model))),
+          guest(ram, *device, [this] { return turn(); }, face_of(model)) {
+        device->connect_interrupt(0, guest.line());
+    }
+    ~VirtioOneThread() override {
+        driver.reset();
+        EXPECT_EQ(ram.live(), 0u);
+    }
+    void SetUp() override {
+        auto made = guest::VirtioBlk::create(guest.function(), guest.services());
+        ASSERT_TRUE(made) << made.error().why;
+        driver = std::move(*made);
+    }
+
+    bool turn() {
+        if (disk_turn) disk_turn();
+        const auto before = model.counters().completions;
+        const bool more = device->service();
+        return more || model.counters().completions != before;
+    }
+    BlockStatus read(std::uint64_t sector = 0, WaitMode mode = WaitMode::interrupt) {
+        const std::uint64_t at = GuestRam::start + (7 << 20);
+        const guest::DmaSpan span{ram.at(at), at, 512};
+        BlockRequest request;
+        request.sector = sector;
+        request.segments = {&span, 1};
+        driver->set_wait_policy({.mode = mode});
+        return guest::run(*driver, request, guest);
+    }
+
+    GuestRam ram;
+    ScriptedDisk disk;
+    std::function<void()> disk_turn;
+    vmm::VirtioBlk model;
+    std::unique_ptr<vmm::VirtioPci> device;
+    GuestSide guest;
+    std::unique_ptr<guest::VirtioBlk> driver;
+};
+
+TEST_F(VirtioOneThread, DriverSeesTheDisk) {
+    EXPECT_EQ(driver->info().sectors, disk.content.size() / 512);
+    EXPECT_EQ(driver->info().serial, "shadow");
+    EXPECT_TRUE(driver->info().has_flush);
+    EXPECT_TRUE(driver->queue(0).has_interrupt());
+}
+
+TEST_F(VirtioOneThread, DepthOneCostsOneDoorbellAndOneInterrupt) {
+    read();
+    const auto doorbells = driver->queue(0).counters().doorbells;
+    const auto interrupts = guest.interrupts();
+    disk.hold = true;
+    disk_turn = [this, idle = 0]() mutable {
+        if (++idle % 3 == 0) disk.release();
+    };
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(read(), BlockStatus::ok);
+    EXPECT_EQ(driver->queue(0).counters().doorbells - doorbells, 100u);
+    EXPECT_LE(guest.interrupts() - interrupts, 100u);
+    EXPECT_GE(guest.interrupts() - interrupts, 90u) << "it did sleep";
+}
+
+TEST_F(VirtioOneThread, BatchCostsOneDoorbellAndOneInterrupt) {
+    read();
+    const auto doorbells = driver->queue(0).counters().doorbells;
+    const auto interrupts = guest.interrupts();
+    const std::uint64_t at = GuestRam::start + (7 << 20);
+    const guest::DmaSpan span{ram.at(at), at, 512};
+    std::vector<BlockRequest> requests(32);
+    std::vector<BlockRequest*> pointers;
+    for (BlockRequest& request : requests) {
+        request.segments = {&span, 1};
+        pointers.push_back(&request);
+    }
+    ASSERT_EQ(driver->queue(0).submit(pointers), 32u);
+    while (!requests.back().done()) driver->queue(0).wait({}, ~std::uint64_t{0}, guest);
+    EXPECT_EQ(driver->queue(0).counters().doorbells - doorbells, 1u);
+    EXPECT_EQ(guest.interrupts() - interrupts, 1u);
+}
+
+class VirtioAllModes : public VirtioOneThread, public testing::WithParamInterface<WaitMode> {};
+
+TEST_P(VirtioAllModes, RandomLoadAgreesWithAShadow) {
+    ShadowLoad load(ram, *driver, guest, jobs, 52);
+    load.run(5'000, {.mode = GetParam(), .poll_budget_ns = 3'000});
+    EXPECT_EQ(disk.content, load.shadow);
+    EXPECT_EQ(device->fault(), "");
+    EXPECT_EQ(driver->queue(0).counters().faults, 0u);
+}
+
+TEST_P(VirtioAllModes, RandomLoadOnADiskThatTakesItsTime) {
+    disk.hold = true;
+    std::mt19937 random(3);
+    disk_turn = [&] {
+        if (disk.held() == 0) return;
+        if (random() % 3 == 0) disk.release_last();
+        if (random() % 5 == 0) disk.release(1 + random() % 4);
+    };
+    ShadowLoad load(ram, *driver, guest, jobs, 53);
+    load.run(5'000, {.mode = GetParam(), .poll_budget_ns = 3'000});
+    EXPECT_EQ(disk.content, load.shadow);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, VirtioAllModes,
+                         testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid),
+                         [](const auto& parameter) { return std::string(guest::describe(parameter.param)); });
+
+TEST_F(VirtioOneThread, DiskThatNeverAnswersTimesOutAndComesBack) {
+    disk.hold = true;
+    disk_turn = [this] {
+        if (guest.now_ns() > driver->timeout_ns() + 500'000'000) disk.release();
+    };
+    EXPECT_EQ(read(), BlockStatus::timed_out);
+    EXPECT_GT(guest.now_ns(), driver->timeout_ns() + 500'000'000) << "the reset waited for the disk";
+    disk.hold = false;
+    EXPECT_EQ(read(), BlockStatus::ok);
+}
+
+struct DiskKind {
+    const char* name;
+    bool file;
+    vmm::DiskBackend backend = vmm::DiskBackend::automatic;
+    bool direct = false;
+};
+
+/// Two threads, as in the VMM: this one is the guest.
+class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>> {
+  protected:
+    static constexpr std::size_t jobs = 24;
+    static constexpr std::size_t size = jobs * ShadowLoad::area;
+
+    void SetUp() override {
+        const DiskKind& kind = std::get<0>(GetParam());
+        if (kind.file) {
+            file = std::make_unique<vmm::test::TemporaryFile>(size);
+            auto opened = vmm::open_disk({.path = file->path(), .direct = kind.direct}, kind.backend);
+            if (!opened) GTEST_SKIP() << opened.error().message();
+            disk = std::move(*opened);
+        } else {
+            disk = std::make_unique<vmm::MemoryDisk>(
+                std::move(*vmm::MemoryDisk::create(std::vector<std::byte>(size))));
+        }
+        model = std::make_unique<vmm::VirtioBlk>(*disk, vmm::VirtioBlk::Options{});
+        device = std::move(*vmm::VirtioPci::create(ram.memory(), *model));
+        guest = std::make_unique<GuestSide>(ram, *device, nullptr, face_of(*model));
+        device->connect_interrupt(0, guest->line());
+        thread = std::move(*vmm::DeviceThread::create(*device, "disk-test"));
+        ASSERT_TRUE(thread->start());
+        auto made = guest::VirtioBlk::create(guest->function(), guest->services());
+        ASSERT_TRUE(made) << made.error().why;
+        driver = std::move(*made);
+    }
+    void TearDown() override {
+        if (IsSkipped()) return;
+        driver.reset();
+        thread->stop();
+        EXPECT_TRUE(device->quiescent());
+        EXPECT_EQ(ram.live(), 0u);
+    }
+
+    GuestRam ram{16u << 20};
+    std::unique_ptr<vmm::test::TemporaryFile> file;
+    std::unique_ptr<vmm::Disk> disk;
+    std::unique_ptr<vmm::VirtioBlk> model;
+    std::unique_ptr<vmm::VirtioPci> device;
+    std::unique_ptr<GuestSide> guest;
+    std::unique_ptr<vmm::DeviceThread> thread;
+    std::unique_ptr<guest::VirtioBlk> driver;
+};
+
+TEST_P(VirtioTwoThreads, RandomLoadAgreesWithAShadow) {
+    ShadowLoad load(ram, *driver, *guest, jobs, 54);
+    load.run(file ? 1'500 : 10'000, {.mode = std::get<1>(GetParam()), .poll_budget_ns = 20'000});
+    auto sync = guest::SyncDisk::create(*driver, *guest, *guest);
+    ASSERT_TRUE(sync);
+    ASSERT_TRUE(sync->flush());
+    if (file != nullptr) {
+        EXPECT_EQ(file->content(), load.shadow);
+    }
+    EXPECT_EQ(driver->queue(0).counters().failed, 0u);
+    EXPECT_EQ(device->fault(), "");
+    EXPECT_LE(device->counters().doorbells, driver->queue(0).counters().doorbells + 1);
+}
+
+TEST_P(VirtioTwoThreads, ResetsInMidLoad) {
+    constexpr std::size_t piece = 1024;
+    std::vector<BlockRequest> requests(60);
+    const std::uint64_t at = ram.allocate(requests.size() * piece);
+    const std::span<std::byte> memory = ram.bytes(at, requests.size() * piece);
+    std::vector<guest::DmaSpan> pieces;
+    std::vector<BlockRequest*> pointers;
+    for (std::size_t i = 0; i < requests.size(); ++i)
+        pieces.push_back({memory.data() + i * piece, at + i * piece, piece});
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        requests[i].segments = {&pieces[i], 1};
+        pointers.push_back(&requests[i]);
+    }
+    for (int round = 0; round < 50; ++round) {
+        for (BlockRequest& request : requests) request.reset();
+        driver->queue(0).submit(pointers);
+        for (int i = 0; i < round; ++i) driver->queue(0).poll();
+        driver->queue(0).recover();
+        for (const BlockRequest& request : requests) ASSERT_TRUE(request.done());
+        // The device must not touch this any more; ThreadSanitizer watches disks of threads and memory.
+        std::ranges::fill(memory, static_cast<std::byte>(round));
+        for (const std::byte byte : memory) ASSERT_EQ(byte, static_cast<std::byte>(round));
+    }
+    ram.release(at, memory.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Disks, VirtioTwoThreads,
+    testing::Combine(testing::Values(DiskKind{"memory", false},
+                                     DiskKind{"io_uring", true, vmm::DiskBackend::io_uring},
+                                     DiskKind{"io_uring_direct", true, vmm::DiskBackend::io_uring, true},
+                                     DiskKind{"threads", true, vmm::DiskBackend::threads},
+                                     DiskKind{"threads_direct", true, vmm::DiskBackend::threads, true}),
+                     testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid)),
+    [](const auto& parameter) {
+        return std::string(std::get<0>(parameter.param).name) + "_" +
+               std::string(guest::describe(std::get<1>(parameter.param)));
+    });
+
+}  // namespace
+}  // namespace exo::test

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+
+#include "vmm/base/io_handler.h"
+
+namespace exo::vmm {
+
+/// A device that takes work from queues in guest memory: vCPUs use its registers, one thread calls service().
+class QueueDevice : public IoHandler {
+  public:
+    /// Before the guest runs; the line outlives the device.
+    virtual void connect_interrupt(std::uint32_t vector, InterruptLine& line) = 0;
+
+    virtual std::uint32_t queue_count() const = 0;
+    /// An eventfd that stands for the guest's doorbell of that queue: for ioeventfd, and for the thread to
+    /// wait on. Nobody empties it so that the thread could miss it: wait edge-triggered.
+    virtual int doorbell_fd(std::uint32_t queue) const = 0;
+    /// An eventfd that tells of completions, -1 for a device that completes within service().
+    virtual int completion_fd() const = 0;
+
+    /// One bounded pass over the queues. To be called after a doorbell or a completion, and again while it
+    /// returns true; when it returns false, all that can happen next is announced by one of the descriptors.
+    /// One thread at a time.
+    virtual bool service() = 0;
+
+    /// As the guest's own reset. The device reads no queue any more when this returns, and touches no guest
+    /// memory once it is quiescent().
+    virtual void reset() = 0;
+    /// No work is under way.
+    virtual bool quiescent() const = 0;
+};
+
+}  // namespace exo::vmm

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "vmm/base/error.h"
+#include "vmm/devices/device_thread.h"
+#include "vmm/devices/queue_device.h"
+#include "vmm/kvm/msi_routes.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/machine/kvm_doorbells.h"
+#include "vmm/machine/kvm_msix.h"
+#include "vmm/machine/pci_device.h"
+
+namespace exo::vmm {
+
+/// A device with queues as part of the machine: its PCI function, its doorbells and interrupts in KVM, and
+/// its I/O thread.
+class AttachedDevice {
+  public:
+    /// What the device needs from the machine; all of it outlives the device.
+    struct Host {
+        Vm& vm;
+        MsiRoutes& routes;
+        std::function<void(const Error&)> broken;  ///< KVM refused a route or doorbell while the guest ran
+    };
+
+    /// `device` outlives this, and `spec`'s BAR leads to it.
+    static Result<std::unique_ptr<AttachedDevice>> create(const Host& host, QueueDevice& device,
+                                                          const PciDeviceSpec& spec,
+                                                          const DoorbellPlacement& doorbells);
+
+    PciFunction& function() { return *function_; }
+    Result<void> start() { return thread_->start(); }
+    /// Returns when the device has no work under way any more.
+    void stop() { thread_->stop(); }
+    Msix::Counts interrupts() const { return function_->msix()->counts(); }
+
+  private:
+    AttachedDevice() = default;
+
+    std::unique_ptr<PciDevice> function_;
+    std::unique_ptr<KvmMsix> msix_;
+    std::unique_ptr<KvmDoorbells> doorbells_;
+    std::unique_ptr<DeviceThread> thread_;
+};
+
+}  // namespace exo::vmm
