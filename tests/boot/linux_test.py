@@ -94,6 +94,7 @@ for place in 43 45; do dd if=/dev/vdb bs=1M skip=$place count=1 iflag=direct 2>/
 echo "interrupts $(grep -c 'virtio1-req' /proc/interrupts)"
 echo "whole disk $(dd if=/dev/vdb bs=1M iflag=direct 2>/dev/null | sha256sum)"
 dmesg -r | grep '^<[0-4]>' || true
+read -r go
 dd if=/dev/urandom of=/run/last bs=64k count=16 2>/dev/null
 dd if=/run/last of=/dev/vdb bs=64k seek=960 conv=fsync 2>/dev/null
 echo "flushed $(sha256sum < /run/last)"
@@ -120,6 +121,7 @@ def verified(test: Context) -> None:
         inside = keyboard.expect(rf"whole disk {DIGEST}")[1].decode()
         with open(disk, "rb") as file:
             outside = hashlib.file_digest(file, "sha256").hexdigest()
+        keyboard.type("\r")
         flushed = keyboard.expect(rf"flushed {DIGEST}")[1].decode()
         kill_vmm(keyboard)  # in the midst of writes
         seen = keyboard.screen.decode(errors="replace").replace("\r\n", "\n")

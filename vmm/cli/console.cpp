@@ -30,6 +30,7 @@ void Console::guest_ready() {
 void Console::attach(Serial& serial) {
     guest_ready_ = false;
     serial.set_input_drained([this] { wake_.signal(); });
+    serial.set_input_awaited([this] { guest_ready(); });
 }
 
 Console::Outcome Console::serve(Serial& serial, int ended_fd) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace exo::vmm {
 
@@ -36,6 +37,7 @@ constexpr std::uint8_t fifo_clear_transmit = 1u << 2;
 constexpr std::uint8_t fifo_bits = 0xc9;
 
 constexpr std::uint8_t divisor_latch = 0x80;
+constexpr std::uint8_t interrupt_output = 1u << 3;
 constexpr std::uint8_t loopback = 1u << 4;
 constexpr std::uint8_t modem_control_bits = 0x1f;
 
@@ -135,6 +137,7 @@ void Serial::write_byte(std::uint64_t offset, std::uint8_t value) {
         case Register::modem_control:
             modem_control_ = value & modem_control_bits;
             refill();
+            tell_input_is_awaited();
             break;
         case Register::scratch:
             scratch_ = value;
@@ -215,6 +218,14 @@ void Serial::write_interrupt_enable(std::uint8_t value) {
     const std::uint8_t added = value & ~interrupt_enable_;
     interrupt_enable_ = value & enable_bits;
     if (added & enable_transmitter) transmitter_told_ = false;
+    tell_input_is_awaited();
+}
+
+/// OUT2 connects the chip's interrupt to its line; who only probes for the chip does without.
+void Serial::tell_input_is_awaited() {
+    const bool connected = (modem_control_ & (interrupt_output | loopback)) == interrupt_output;
+    if (connected && interrupt_enable_ & enable_received && input_awaited_)
+        std::exchange(input_awaited_, nullptr)();
 }
 
 void Serial::write_fifo_control(std::uint8_t value) {

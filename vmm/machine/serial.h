@@ -39,6 +39,10 @@ class Serial final : public ByteHandler {
     /// the guest runs.
     void set_input_drained(std::function<void()> callback) { input_drained_ = std::move(callback); }
 
+    /// Called once, with the port locked, when the guest lets received data interrupt it: firmware polls, so
+    /// from then on an operating system reads what comes. Set before the guest runs.
+    void set_input_awaited(std::function<void()> callback) { input_awaited_ = std::move(callback); }
+
     /// To be called when the output has room after it had none.
     void output_ready();
 
@@ -57,12 +61,14 @@ class Serial final : public ByteHandler {
     void write_fifo_control(std::uint8_t value);
     void drain_output();
     void refill();
+    void tell_input_is_awaited();
     void update_interrupt();
 
     mutable std::mutex mutex_;
     SerialOutput& output_;
     LevelLine& interrupt_;
     std::function<void()> input_drained_;
+    std::function<void()> input_awaited_;
     std::deque<std::byte> input_;     ///< waiting outside the chip
     std::deque<std::byte> received_;  ///< receiver FIFO
     std::deque<std::byte> transmit_;  ///< transmitter FIFO, empty unless the output is full

@@ -133,6 +133,22 @@ TEST_F(SerialTest, InputInterruptsUntilItIsRead) {
     EXPECT_EQ(get(iir), 0xc1u);
 }
 
+TEST_F(SerialTest, TellsOnceThatAnOperatingSystemAwaitsInput) {
+    int told = 0;
+    serial_.set_input_awaited([&] { ++told; });
+    set(ier, 0x0f);
+    set(ier, 0x00);
+    EXPECT_EQ(told, 0) << "a probe, not connected to the interrupt";
+    set(mcr, 0x18);
+    set(ier, 0x01);
+    EXPECT_EQ(told, 0) << "in loopback";
+    set(mcr, 0x0b);
+    EXPECT_EQ(told, 1);
+    set(ier, 0x00);
+    set(ier, 0x05);
+    EXPECT_EQ(told, 1);
+}
+
 TEST_F(SerialTest, ReceivedDataComesBeforeTheTransmitter) {
     set(ier, 0x03);
     type("a");
