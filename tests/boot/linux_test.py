@@ -55,6 +55,7 @@ echo "cpus $(nproc), root $(grep -c '/dev/vda / ext4 ro' /proc/mounts)"
 dmesg -r | grep '^<[0-4]>'
 echo "random $(cat /sys/class/misc/hw_random/rng_current)"
 if [ "$(head -c 6 /dev/vdb)" = second ]; then echo second start; poweroff -f; fi
+read -r word; echo "heard $word"
 printf second | dd of=/dev/vdb conv=notrunc,fsync 2>/dev/null
 reboot -f
 """
@@ -63,8 +64,9 @@ reboot -f
 @case("vmm: Linux on 1 CPU boots without a complaint, restarts, keeps its disk, powers off", needs=NEEDS, limit=300)
 def restarts(test: Context) -> None:
     wipe(linux_data(), 512)
-    done = test.run(launch("linux-restarts", REBOOT, *data_disk()))
+    done = test.run(launch("linux-restarts", REBOOT, *data_disk()), stdin=b"hello\n")
     assert done.text.count("cpus 1, root 1") == 2, "it did not come up twice with its root on virtio-blk"
+    assert "heard hello" in done.text, "what came on standard input did not reach it"
     assert "second start" in done.text, "what it wrote before the reboot is not on the disk"
     assert done.text.count("random virtio_rng.0") == 2, "it does not use the entropy device"
     assert b"vmm: the guest restarts" in done.errors, done.errors

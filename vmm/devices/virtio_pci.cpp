@@ -324,7 +324,10 @@ std::string VirtioPci::fault() const {
 
 VirtioPci::State VirtioPci::state() const {
     const std::lock_guard lock(mutex_);
-    return state_;
+    State state = state_;
+    for (std::size_t i = 0; i < queues_.size(); ++i)
+        if (queues_[i]) state.queues[i].position = queues_[i]->position();
+    return state;
 }
 
 }  // namespace exo::vmm

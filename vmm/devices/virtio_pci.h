@@ -42,9 +42,10 @@ class VirtioPci final : public QueueDevice {
         std::uint64_t faults = 0;
     };
 
-    /// What the driver has set, all of it plain: with the queues' positions the state of the transport.
+    /// What the driver has set and where the queues are, all of it plain: the whole state of the transport.
     struct QueueState {
         Virtqueue::Setup setup;
+        Virtqueue::Position position = {};
         std::uint16_t vector = virtio::no_vector;
         bool enabled = false;
     };

@@ -107,6 +107,8 @@ TEST_F(VirtioPciTest, ChainGoesThroughAndInterrupts) {
     give();
     EXPECT_EQ(driver.queue().used(), 1u);
     EXPECT_EQ(driver.queue().used_element(0).length, 7u);
+    EXPECT_EQ(device->state().queues[0].position,
+              (vmm::VirtqueuePosition{.next_available = 1, .next_used = 1, .announced = 1}));
     EXPECT_EQ(queue_line.count, 1);
     EXPECT_EQ(config_line.count, 0);
     EXPECT_EQ(driver.read<std::uint8_t>(VirtioPci::isr_offset), virtio::interrupt_status::queue);
