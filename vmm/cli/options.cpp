@@ -18,7 +18,6 @@ namespace {
 constexpr unsigned max_cpus = 64;
 constexpr char version[] = "vmm " EXO_VERSION;
 constexpr char see_help[] = "See vmm run --help.";
-constexpr char not_yet[] = "Leave it out: ";
 
 /// The options as they are written, before they are understood.
 struct RunText {
