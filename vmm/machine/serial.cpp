@@ -221,11 +221,12 @@ void Serial::write_interrupt_enable(std::uint8_t value) {
     tell_input_is_awaited();
 }
 
-/// OUT2 connects the chip's interrupt to its line; who only probes for the chip does without.
+/// OUT2 connects the chip's interrupt to its line; who only probes for the chip does without. Linux switches
+/// the FIFOs on last, which drops what has come before.
 void Serial::tell_input_is_awaited() {
     const bool connected = (modem_control_ & (interrupt_output | loopback)) == interrupt_output;
-    if (connected && interrupt_enable_ & enable_received && input_awaited_)
-        std::exchange(input_awaited_, nullptr)();
+    const bool ready = fifo_control_ & fifo_enable && interrupt_enable_ & enable_received;
+    if (connected && ready && input_awaited_) std::exchange(input_awaited_, nullptr)();
 }
 
 void Serial::write_fifo_control(std::uint8_t value) {
@@ -234,6 +235,7 @@ void Serial::write_fifo_control(std::uint8_t value) {
     if (switched || value & fifo_clear_received) received_.clear();
     if (switched || value & fifo_clear_transmit) transmit_.clear();
     refill();
+    tell_input_is_awaited();
 }
 
 /// The chip's own order of importance. With no line speed there is no telling when a character is overdue, so

@@ -143,6 +143,8 @@ TEST_F(SerialTest, TellsOnceThatAnOperatingSystemAwaitsInput) {
     set(ier, 0x01);
     EXPECT_EQ(told, 0) << "in loopback";
     set(mcr, 0x0b);
+    EXPECT_EQ(told, 0) << "the FIFOs would drop it";
+    set(fcr, 0x01);
     EXPECT_EQ(told, 1);
     set(ier, 0x00);
     set(ier, 0x05);
