@@ -99,6 +99,9 @@ class Context:
         self.note(f"[status {process.returncode}]")
         return Result(process.returncode, output, errors)
 
+    def record(self, piece: bytes) -> None:
+        self._log.write(piece)
+
     def _record(self, output: bytes, errors: bytes) -> None:
         for stream in (output, errors):
             self._log.write(stream if len(stream) < 1 << 20 else b"[%d bytes]\n" % len(stream))
@@ -128,7 +131,7 @@ class Keyboard:
     def __exit__(self, *_) -> None:
         if self.process.poll() is None:
             end_group(self.process)
-        self._context._log.write(self.screen + b"\n")
+        self._context.record(b"\n")
         os.close(self._master)
         os.close(self._slave)
 
@@ -163,7 +166,9 @@ class Keyboard:
             over = self.process.poll() is not None
             ready, _, _ = select.select([self._master], [], [], min(0.1, self._context.left()))
             if ready:
-                self.screen += os.read(self._master, 65536)
+                piece = os.read(self._master, 65536)
+                self.screen += piece
+                self._context.record(piece)
                 return True
             if over:
                 return False
