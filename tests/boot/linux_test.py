@@ -81,16 +81,18 @@ def wipe(disk: Path, size: int) -> None:
 
 FIO = """
 set -e
+trap 'poweroff -f' EXIT
+cd /run
 size() { cat /sys/block/vdb/size; }
 echo "queues $(ls /sys/block/vdb/mq | wc -l), sectors $(size)"
 fio --minimal --filename=/dev/vdb --direct=1 --ioengine=libaio --iodepth=32 --rw=randrw --bsrange=512-64k \
-    --size=5M --offset_increment=8M --numjobs=4 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --group_reporting --thread \
-    --randrepeat=1 --allrandrepeat=1 --name=verified > /run/fio.log || { tail -n 5 /run/fio.log; poweroff -f; }
-echo "fio errors $(cut -d';' -f5 /run/fio.log | tail -n 1)"
+    --size=5M --offset_increment=8M --numjobs=4 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --verify_state_save=0 --group_reporting --thread \
+    --randrepeat=1 --allrandrepeat=1 --name=verified > fio.log || tail -n 5 fio.log
+echo "fio errors $(cut -d';' -f5 fio.log | tail -n 1)"
 dd if=/dev/urandom of=/dev/vdb bs=1M seek=40 count=8 oflag=direct 2>/dev/null
-blkdiscard -o 41M -l 1M /dev/vdb
-blkdiscard -z -o 43M -l 1M /dev/vdb
-fallocate -p -o 45M -l 1M /dev/vdb
+/bin/blkdiscard -o 41M -l 1M /dev/vdb
+/bin/blkdiscard -z -o 43M -l 1M /dev/vdb
+/bin/fallocate -p -o 45M -l 1M /dev/vdb
 sync
 for place in 43 45; do dd if=/dev/vdb bs=1M skip=$place count=1 iflag=direct 2>/dev/null | tr -d '\\0' | wc -c; done | xargs echo "not zero"
 echo "interrupts $(grep -c 'virtio1-req' /proc/interrupts)"
