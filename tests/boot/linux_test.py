@@ -1,13 +1,11 @@
 """Debian's own Linux on `vmm run`, through stock OVMF, its disks virtio-blk: a test of the platform that no one here wrote."""
 
 import hashlib
-import os
 import re
-import signal
 from pathlib import Path
 
 import linux_guest
-from harness import LOGS, Context, Keyboard, case
+from harness import LOGS, Context, case
 from paths import VMM
 from test_disks import linux_data
 
@@ -106,14 +104,6 @@ while true; do dd if=/dev/urandom of=/dev/vdb bs=64k count=64 oflag=direct 2>/de
 """
 
 
-def kill_vmm(keyboard: Keyboard) -> None:
-    """Without a chance to end well. Its terminal's session leader waits for it."""
-    leader = keyboard.process.pid
-    for child in Path(f"/proc/{leader}/task/{leader}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
-    keyboard.process.wait(20)
-
-
 @case("vmm: fio with verification in Linux on 4 CPUs; discard, zeroes, flush; the image agrees", needs=NEEDS, limit=400)
 def verified(test: Context) -> None:
     disk = linux_data()
@@ -127,7 +117,8 @@ def verified(test: Context) -> None:
             outside = hashlib.file_digest(file, "sha256").hexdigest()
         keyboard.type("\r")
         flushed = keyboard.expect(rf"flushed {DIGEST}")[1].decode()
-        kill_vmm(keyboard)  # in the midst of writes
+        keyboard.process.kill()  # in the midst of writes
+        keyboard.process.wait(20)
         seen = keyboard.screen.decode(errors="replace").replace("\r\n", "\n")
     assert outside == inside, "the guest's digest of the disk and ours differ"
     assert not complaints(seen), "\n".join(complaints(seen))
