@@ -3,6 +3,8 @@
 #include <iterator>
 #include <new>
 
+#include "guest/arch/arch.h"
+#include "guest/arch/spin_lock.h"
 #include "guest/kernel/command.h"
 #include "guest/kernel/panic.h"
 
@@ -23,7 +25,10 @@ constexpr std::string_view details =
     "  pointer   read from an address that is not canonical\n"
     "  heap      free the same memory twice, which a debug build notices\n"
     "  panic     panic, as the kernel does where it cannot go on\n"
-    "  nested    panic while a panic is being reported\n";
+    "  elsewhere panic on another processor, while this one hears no interrupt\n"
+    "  nested    panic while a panic is being reported\n"
+    "  order     take two spin locks in both orders, which a debug build notices\n"
+    "  spin      wait for a spin lock that is never given back, which a debug build notices\n";
 constexpr Command command{"crash", "way", "make the kernel fail, to see how it reports that", run, details};
 [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration = &command;
 
@@ -79,6 +84,33 @@ void free_twice() {
     delete again;
 }
 
+/// On the last processor, while this one hears no interrupt: it must stop all the same.
+void panic_elsewhere() {
+    const arch::InterruptGuard deaf;
+    arch::call_on_cpu(arch::cpu_count() - 1, [](void*) { panic("asked for by `crash elsewhere`"); }, nullptr);
+}
+
+void take_locks_in_both_orders() {
+    SpinLock first;
+    SpinLock second;
+    {
+        const Locked outer(first);
+        const Locked inner(second);
+    }
+    const Locked outer(second);
+    const Locked inner(first);
+}
+
+SpinLock never_given_back;
+void take_for_ever(void*) EXO_THREAD_SAFETY(no_thread_safety_analysis) {
+    never_given_back.lock();
+}
+void spin_without_end() {
+    if (EXO_LOCK_CHECKS == 0) return;  // then it would be without end
+    arch::call_on_cpu(arch::cpu_count() - 1, take_for_ever, nullptr);
+    const Locked guard(never_given_back);
+}
+
 struct PanicsWhenPrinted {};
 void format_value(TextSink&, const PanicsWhenPrinted&) {
     panic("the value to print was no good either");
@@ -95,11 +127,20 @@ struct Way {
     std::string_view name;
     void (*crash)();
 };
-constexpr Way ways[] = {
-    {"null", write_null},         {"code", write_code},           {"constant", write_constant},
-    {"execute", execute_data},    {"stack", overflow_stack},      {"divide", divide_by_zero},
-    {"invalid", execute_invalid}, {"pointer", read_wild_pointer}, {"heap", free_twice},
-    {"panic", panic_plainly},     {"nested", panic_in_panic}};
+constexpr Way ways[] = {{"null", write_null},
+                        {"code", write_code},
+                        {"constant", write_constant},
+                        {"execute", execute_data},
+                        {"stack", overflow_stack},
+                        {"divide", divide_by_zero},
+                        {"invalid", execute_invalid},
+                        {"pointer", read_wild_pointer},
+                        {"heap", free_twice},
+                        {"panic", panic_plainly},
+                        {"elsewhere", panic_elsewhere},
+                        {"nested", panic_in_panic},
+                        {"order", take_locks_in_both_orders},
+                        {"spin", spin_without_end}};
 
 unsigned run(Arguments arguments, CommandConsole& console) {
     std::string_view name;

@@ -1,33 +1,33 @@
 #pragma once
 
+#include <source_location>
+
 #include "guest/arch/arch.h"
+#include "guest/arch/lock_record.h"
 #include "guest/arch/thread_safety.h"
 
-// The build says whether locks are checked (CMake: in Debug builds).
-#ifndef EXO_LOCK_CHECKS
-#define EXO_LOCK_CHECKS 0
-#endif
-
 namespace exo::guest {
-
-/// Ends the kernel: somebody has spun for a lock for a minute.
-[[noreturn]] void report_stuck_lock(const void* lock);
 
 /// Mutual exclusion between processors, for a few instructions with interrupts off. Its owner is whoever was
 /// given it, not a thread: the scheduler takes one before a switch and lets the next thread give it back.
 class EXO_THREAD_SAFETY(capability("spin lock")) RawSpinLock {
   public:
-    constexpr RawSpinLock() = default;
+    constexpr RawSpinLock(std::source_location made = std::source_location::current()) : record_(made) {}
     RawSpinLock(const RawSpinLock&) = delete;
     RawSpinLock& operator=(const RawSpinLock&) = delete;
 
     void lock() EXO_THREAD_SAFETY(acquire_capability()) {
+        record_.check_order();
         while (__atomic_exchange_n(&taken_, true, __ATOMIC_ACQUIRE)) wait();
+        record_.taken();
     }
     bool try_lock() EXO_THREAD_SAFETY(try_acquire_capability(true)) {
-        return !__atomic_exchange_n(&taken_, true, __ATOMIC_ACQUIRE);
+        if (__atomic_exchange_n(&taken_, true, __ATOMIC_ACQUIRE)) return false;
+        record_.taken();
+        return true;
     }
     void unlock() EXO_THREAD_SAFETY(release_capability()) {
+        record_.released();
         __atomic_store_n(&taken_, false, __ATOMIC_RELEASE);
     }
 
@@ -35,21 +35,21 @@ class EXO_THREAD_SAFETY(capability("spin lock")) RawSpinLock {
     /// Until it looks free.
     void wait() const {
         const std::uint64_t start = arch::timestamp();
-        while (__atomic_load_n(&taken_, __ATOMIC_RELAXED)) {
+        for (std::uint64_t turns = 0; __atomic_load_n(&taken_, __ATOMIC_RELAXED); ++turns) {
             arch::pause();
-            if (EXO_LOCK_CHECKS != 0 && arch::timestamp() - start > 60 * arch::timestamp_frequency())
-                report_stuck_lock(this);
+            record_.spinning(start, turns);
         }
     }
 
     bool taken_ = false;
+    [[no_unique_address]] LockRecord record_;
 };
 
 /// The same for everybody else: turns interrupts off while it is held, so that the holder is never
 /// interrupted by who waits for it.
 class EXO_THREAD_SAFETY(capability("spin lock")) SpinLock {
   public:
-    constexpr SpinLock() = default;
+    constexpr SpinLock(std::source_location made = std::source_location::current()) : raw_(made) {}
 
     void lock() EXO_THREAD_SAFETY(acquire_capability()) EXO_THREAD_SAFETY(no_thread_safety_analysis) {
         const bool enabled = arch::interrupts_enabled();

@@ -39,6 +39,12 @@ JsonLine& JsonLine::number(std::string_view name, std::uint64_t value) {
     return *this;
 }
 
+JsonLine& JsonLine::integer(std::string_view name, std::int64_t value) {
+    key(name);
+    format(sink_, "{}", value);
+    return *this;
+}
+
 JsonLine& JsonLine::boolean(std::string_view name, bool value) {
     key(name);
     sink_.write(value ? "true" : "false");

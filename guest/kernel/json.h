@@ -17,6 +17,7 @@ class JsonLine {
 
     JsonLine& text(std::string_view name, std::string_view value);
     JsonLine& number(std::string_view name, std::uint64_t value);
+    JsonLine& integer(std::string_view name, std::int64_t value);
     JsonLine& boolean(std::string_view name, bool value);
 
   private:

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "guest/arch/arch.h"
+#include "guest/arch/cpu_report.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/boot.h"
 #include "guest/arch/x86_64/clock.h"

@@ -1,8 +1,10 @@
 #include "guest/arch/x86_64/cpu_calls.h"
 
+#include <array>
 #include <atomic>
 #include <span>
 
+#include "guest/arch/lock_record.h"
 #include "guest/arch/x86_64/cpu.h"
 #include "guest/arch/x86_64/local_apic.h"
 #include "guest/arch/x86_64/page_table.h"
@@ -29,6 +31,27 @@ void wait_for(const CpuCall& call) {
         pause();
     }
 }
+
+/// One call for each processor but this one.
+class CallsToOthers {
+  public:
+    /// Interrupts are off, so that "this one" is the same all the while.
+    void send_all(void (*function)(void* context), void* context) {
+        for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
+            CpuCall& call = calls_[cpu];
+            call.function = function;
+            call.context = context;
+            call.done = cpu == current_cpu();
+            if (cpu != current_cpu()) send(processors[cpu], call);
+        }
+    }
+    void wait_for_all() const {
+        for (const CpuCall& call : std::span(calls_).first(cpu_count())) wait_for(call);
+    }
+
+  private:
+    std::array<CpuCall, maximum_cpus> calls_;
+};
 
 /// Drops what this processor has cached of a range.
 void flush_here(const AddressRange& range) {
@@ -71,6 +94,7 @@ void run_calls(Processor& processor) {
 }
 
 void call_on_cpu(unsigned cpu, void (*function)(void* context), void* context) {
+    LockRecord::expect_none_held("a call on another processor");
     CpuCall call{.function = function, .context = context};
     {
         const InterruptGuard guard;
@@ -80,25 +104,35 @@ void call_on_cpu(unsigned cpu, void (*function)(void* context), void* context) {
     wait_for(call);
 }
 
-void flush_tlb_everywhere(AddressRange range) {
-    const auto flush = [](void* context) { flush_here(*static_cast<const AddressRange*>(context)); };
-    CpuCall calls[maximum_cpus];
+void call_on_every_cpu(void (*function)(void* context), void* context) {
+    CallsToOthers calls;
     {
         const InterruptGuard guard;
-        flush_here(range);
-        for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
-            calls[cpu].done = cpu == current_cpu();
-            if (cpu == current_cpu()) continue;
-            calls[cpu].function = flush;
-            calls[cpu].context = &range;
-            send(processors[cpu], calls[cpu]);
-        }
+        calls.send_all(function, context);
+        Processor& self = this_processor();
+        ++self.interrupt_depth;
+        function(context);
+        --self.interrupt_depth;
+        run_exit_hook(self);
     }
-    for (const CpuCall& call : std::span(calls).first(cpu_count())) wait_for(call);
+    calls.wait_for_all();
+}
+
+void flush_tlb_everywhere(AddressRange range) {
+    LockRecord::expect_none_held("a TLB shoot-down");
+    const auto flush = [](void* context) { flush_here(*static_cast<const AddressRange*>(context)); };
+    CallsToOthers calls;
+    {
+        const InterruptGuard guard;
+        calls.send_all(flush, &range);
+        flush_here(range);
+    }
+    calls.wait_for_all();
 }
 
 void stop_other_cpus() {
-    constexpr std::uint64_t ticks = std::uint64_t{1} << 32;  // a second or so
+    // A second; before the clock is known, not for ever.
+    const std::uint64_t ticks = timestamp_frequency() != 0 ? timestamp_frequency() : std::uint64_t{1} << 32;
     if (cpu_count() == 1 || stop_asked.exchange(true)) return;
     send_nmi_to_others();
     const std::uint64_t start = rdtsc();

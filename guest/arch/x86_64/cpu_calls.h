@@ -7,6 +7,10 @@
 /// The receiving side of what processors ask of each other.
 namespace exo::guest::arch {
 
+/// Runs `function(context)` on every processor, this one included, as interrupt handlers and all at the same
+/// time; returns when all have returned. Interrupts are on.
+void call_on_every_cpu(void (*function)(void* context), void* context);
+
 /// Runs the functions that other processors handed to this one. Interrupts are off.
 void run_calls(Processor& processor);
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "guest/arch/arch.h"
+#include "guest/arch/spin_lock.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/clock.h"
 #include "guest/arch/x86_64/cpu.h"
@@ -77,7 +78,9 @@ class Supply final : public InterruptSupply {
     std::array<std::optional<IoApic>, acpi::Madt::max_io_apics> io_apics_;
     unsigned io_apic_count_ = 0;
     std::array<acpi::InterruptRoute, acpi::Madt::isa_lines> routes_ = {};
-    std::array<VectorInterrupt*, acpi::Madt::isa_lines> lines_ = {};
+    SpinLock lines_lock_;  ///< and of the I/O APICs, whose registers are reached in two steps
+    std::array<VectorInterrupt*, acpi::Madt::isa_lines> lines_
+        EXO_THREAD_SAFETY(guarded_by(lines_lock_)) = {};
 };
 
 constinit Supply supply;
@@ -114,7 +117,8 @@ void Supply::add_io_apic(std::uint64_t address, std::uint32_t first_interrupt) {
 }
 
 Result<VectorInterrupt*> Supply::connect(unsigned line) {
-    if (line >= lines_.size()) return fail("interrupt line", "there is no such line");
+    if (line >= acpi::Madt::isa_lines) return fail("interrupt line", "there is no such line");
+    const Locked guard(lines_lock_);
     if (lines_[line] != nullptr) return lines_[line];
     for (unsigned i = 0; i < io_apic_count_; ++i) {
         IoApic& io_apic = *io_apics_[i];

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "guest/arch/arch.h"
+#include "guest/arch/cpu_report.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/clock.h"
 #include "guest/arch/x86_64/cpu.h"

@@ -15,8 +15,6 @@ void enter_first_processor();
 /// Notes which processors there are: those that the MADT names, or where there is none (null), those that the
 /// firmware named to the loader. Not only those that will be started: `limit` is the largest number to use.
 void find_cpus(const acpi::Madt* madt, const boot::BootCpus& firmware, unsigned limit);
-/// Processors that the machine has, whether they are used or not.
-unsigned machine_cpu_count();
 /// The number that `cpu_count()` may become.
 unsigned usable_cpu_count();
 

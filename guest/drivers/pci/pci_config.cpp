@@ -32,16 +32,19 @@ void PciPortConfig::select(PciAddress address, std::uint8_t offset) {
 }
 
 std::uint32_t PciPortConfig::read32(PciAddress address, std::uint8_t offset) {
+    const Locked guard(lock_);
     select(address, offset);
     return ports_.read32(data_port);
 }
 
 void PciPortConfig::write32(PciAddress address, std::uint8_t offset, std::uint32_t value) {
+    const Locked guard(lock_);
     select(address, offset);
     ports_.write32(data_port, value);
 }
 
 void PciPortConfig::write16(PciAddress address, std::uint8_t offset, std::uint16_t value) {
+    const Locked guard(lock_);
     select(address, offset);
     ports_.write16(data_port + (offset & 2), value);
 }

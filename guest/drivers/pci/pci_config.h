@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 
+#include "guest/arch/spin_lock.h"
 #include "guest/drivers/registers.h"
 #include "guest/kernel/text_sink.h"
 
@@ -44,7 +45,8 @@ class PciPortConfig final : public PciConfig {
     void write16(PciAddress address, std::uint8_t offset, std::uint16_t value) override;
 
   private:
-    void select(PciAddress address, std::uint8_t offset);
+    void select(PciAddress address, std::uint8_t offset) EXO_THREAD_SAFETY(requires_capability(lock_));
+    SpinLock lock_;  ///< between the two ports nobody else may select
     Registers& ports_;
 };
 

@@ -62,6 +62,29 @@ TEST_F(PageTableTest, MapsOnePage) {
     EXPECT_EQ(machine.pages.size(), 4u);
 }
 
+TEST_F(PageTableTest, UnmapsWholePagesOfAllSizes) {
+    const std::uint64_t size = page_size_2m + 3 * page_size;
+    ASSERT_EQ(tables.map(direct_map, 0, size, PageAccess::read_write), MapResult::ok);
+    const std::size_t tables_before = machine.pages.size();
+    ASSERT_EQ(tables.unmap(direct_map, page_size_2m + page_size), MapResult::ok);
+    EXPECT_FALSE(tables.translate(direct_map).mapped);
+    EXPECT_FALSE(tables.translate(direct_map + page_size_2m).mapped);
+    expect_mapped(direct_map + page_size_2m + page_size, page_size_2m + page_size, page_size);
+    ASSERT_EQ(tables.map(direct_map, 1 << 30, page_size_2m, PageAccess::read), MapResult::ok);
+    expect_mapped(direct_map, 1 << 30, page_size_2m);
+    EXPECT_EQ(machine.pages.size(), tables_before) << "tables are used again";
+}
+
+TEST_F(PageTableTest, UnmapsNothingUnlessAllIsMappedInWholePages) {
+    ASSERT_EQ(tables.map(direct_map, 0, page_size_2m, PageAccess::read_write), MapResult::ok);
+    EXPECT_EQ(tables.unmap(direct_map, 0), MapResult::invalid);
+    EXPECT_EQ(tables.unmap(direct_map, page_size), MapResult::invalid) << "a part of a large page";
+    EXPECT_EQ(tables.unmap(direct_map + page_size, page_size_2m - page_size), MapResult::invalid);
+    EXPECT_EQ(tables.unmap(direct_map, 2 * page_size_2m), MapResult::invalid) << "the second is not mapped";
+    EXPECT_EQ(tables.unmap(direct_map + page_size_2m, page_size), MapResult::invalid);
+    expect_mapped(direct_map, 0, page_size_2m);
+}
+
 TEST_F(PageTableTest, NeverMapsWritableAndExecutable) {
     std::uint64_t address = kernel;
     for (const PageAccess access : {PageAccess::read, PageAccess::read_write, PageAccess::read_execute}) {
