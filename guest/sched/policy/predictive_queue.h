@@ -16,24 +16,25 @@ namespace exo::guest {
 /// A deadline that never comes, as in the arch facade.
 inline constexpr Nanoseconds never = ~Nanoseconds{0};
 
-/// The predictive policy of one CPU, and its run queue: hot before normal before cold, within a class the
-/// shortest expected remaining burst first. A pure object: the time is an argument, its owner does the
-/// locking, and nothing is allocated.
+/// The predictive policy of one CPU, and its run queue: hot before normal before cold. Within a class the
+/// shorter expected burst goes first, but not for ever: its turn is when it woke up plus twice its expected
+/// remaining burst, so that a thread that has waited goes before shorter ones that come later. Pure shortest
+/// first has the better mean and the far worse tail. One that is about six times shorter goes first in any
+/// case. Cold threads take turns.
 ///
-/// A waiting thread is served within starvation_bound() of the number of threads that wait with it, whatever
-/// the others do: a class that has not run for `class_patience` gets the CPU for a `grant`, and within a
-/// class a thread that has waited `thread_patience` goes before all younger ones.
+/// No waiting thread starves, whatever the others do (starvation_bound): a class that has not run for its
+/// patience gets the CPU for a grant, and a thread that has waited `thread_patience` goes before all younger
+/// ones of its class.
 ///
-/// The order of calls for one thread: enqueue(woken), then pick_next gives it; while it runs account() may be
-/// called at any time; it leaves the CPU by block(), or by enqueue(preempted or yielded). Times never go
-/// back.
+/// A pure object: the time is an argument, its owner does the locking, and nothing is allocated. The order of
+/// calls for one thread: enqueue(woken), then pick_next gives it; while it runs account() may be called at
+/// any time; it leaves the CPU by block(), or by enqueue(preempted or yielded). Times never go back.
 class PredictiveQueue {
   public:
-    static constexpr Nanoseconds class_patience = milliseconds(50);
-    static constexpr Nanoseconds thread_patience = milliseconds(100);
-    static constexpr Nanoseconds grant = milliseconds(5);
-    /// A woken thread of the same class pre-empts only if it is expected to save more than this; on average a
-    /// pre-emption costs two switches and what they throw out of the caches.
+    static constexpr Nanoseconds thread_patience = milliseconds(200);
+    static constexpr Nanoseconds grant = milliseconds(3);
+    /// A woken thread of the same class pre-empts only if its turn is sooner by more than this: a pre-emption
+    /// costs two switches and what they throw out of the caches.
     static constexpr Nanoseconds least_gain = microseconds(50);
 
     static constexpr Nanoseconds slice_of(ThreadClass thread_class) {
@@ -41,13 +42,17 @@ class PredictiveQueue {
                                                                         milliseconds(20)};
         return slices[index(thread_class)];
     }
+    static constexpr Nanoseconds patience_of(ThreadClass thread_class) {
+        return thread_class == ThreadClass::cold ? milliseconds(50) : milliseconds(20);
+    }
 
-    /// No thread waits longer in a queue of `ready` threads, itself included, if the CPU's timer fires when
-    /// preempt_at() says. After `thread_patience` only the older ones of its class go first, and each of them
-    /// leaves after one slice at most once its class gets the CPU, which takes at most the patience and a
-    /// slice of another class.
+    /// No thread waits longer in a queue that has at most `ready` threads in it, this one included, if the
+    /// CPU obeys preempt_at(). After `thread_patience` only those of its class that have waited longer go
+    /// first, each once. Before each of them its class waits for its patience, for a slice that is under way,
+    /// and for a grant to each of the other two classes; then it runs for a slice at most.
     static constexpr Nanoseconds starvation_bound(std::uint64_t ready) {
-        return thread_patience + ready * (class_patience + 2 * slice_of(ThreadClass::cold) + 2 * grant);
+        const Nanoseconds slice = slice_of(ThreadClass::cold);
+        return thread_patience + ready * (patience_of(ThreadClass::cold) + 2 * slice + 2 * grant);
     }
 
     explicit PredictiveQueue(unsigned cpu) : cpu_(static_cast<std::uint16_t>(cpu)) {}
@@ -60,8 +65,10 @@ class PredictiveQueue {
         }
         if (arrival != Arrival::moved) thread.ready_since = now;
         const bool behind_all = arrival == Arrival::yielded;
+        thread.turn = behind_all ? never : turn_of(thread, now);
         insert(thread, behind_all ? ThreadClass::cold : thread.thread_class,
-               behind_all ? ReadyQueue::last_bucket : bucket_of(thread));
+               behind_all ? ReadyQueue::last_bucket : bucket_of(thread),
+               arrival == Arrival::preempted && now < thread.slice_end);
     }
 
     /// A waiting thread leaves without having run.
@@ -115,12 +122,16 @@ class PredictiveQueue {
         if (now < running.protected_until && woken.thread_class >= running.protected_from) return false;
         if (woken.thread_class != running.thread_class) return woken.thread_class < running.thread_class;
         if (woken.thread_class == ThreadClass::cold) return false;
-        return rank(woken) + least_gain < rank(running) && bucket_of(woken) < bucket_of(running);
+        const bool far_shorter = ReadyQueue::is_far_shorter(bucket_of(woken), bucket_of(running));
+        return rank(woken) + least_gain < rank(running) &&
+               (far_shorter || turn_of(woken, now) + least_gain < turn_of(running, now));
     }
 
     /// When the timer is to fire for the running thread; `never` while nobody waits. It may be in the past.
     Nanoseconds preempt_at(const ScheduledThread& running) const {
         if (ready_ == 0) return never;
+        // It runs before a hotter one only because its class had been passed over.
+        if (hotter_waits(running)) return running.protected_until;
         Nanoseconds at = running.slice_end;
         for (const ThreadClass other : classes)
             if (other != running.queue) at = std::min(at, impatient_at(other));
@@ -140,7 +151,9 @@ class PredictiveQueue {
             record(Decision::Kind::preempted, running, now);
             return true;
         }
-        const bool is_its_turn = order(*next.thread) <= order(running.thread_class, bucket_of(running));
+        const bool is_its_turn =
+            next.thread->queue < running.thread_class ||
+            (next.thread->queue == running.thread_class && next.thread->turn <= turn_of(running, now));
         if (is_its_turn || (next.too_old && next.thread->queue <= running.thread_class)) return true;
         running.slice_end = now + slice_of(running.thread_class);
         return false;
@@ -217,7 +230,12 @@ class PredictiveQueue {
         const Nanoseconds expected = thread.prediction.burst();
         const Nanoseconds distance =
             thread.burst < expected ? expected - thread.burst : thread.burst - expected;
-        return weigh(distance, thread.hint);
+        return weigh(std::min(distance, Prediction::longest_burst), thread.hint);
+    }
+    /// Cold threads take turns: their bursts say little about when they will end.
+    static Nanoseconds turn_of(const ScheduledThread& thread, Nanoseconds now) {
+        const Nanoseconds since = thread.thread_class == ThreadClass::cold ? now : thread.woken_at;
+        return since + 2 * rank(thread);
     }
     static std::uint8_t bucket_of(const ScheduledThread& thread) {
         return ReadyQueue::bucket_of(rank(thread));
@@ -239,22 +257,28 @@ class PredictiveQueue {
         return (waits ? 1U << 20 : 0U) + (far ? 1U << 18 : 0U) + load.ready;
     }
 
-    void insert(ScheduledThread& thread, ThreadClass queue, std::uint8_t bucket) {
+    void insert(ScheduledThread& thread, ThreadClass queue, std::uint8_t bucket, bool first) {
         thread.queue = queue;
         thread.queued = true;
         ReadyQueue& its = queues_[index(queue)];
         // A class that had nobody waiting has missed nothing.
         if (its.empty())
             served_until_[index(queue)] = std::max(served_until_[index(queue)], thread.ready_since);
-        its.insert(thread, bucket);
+        its.insert(thread, bucket, first);
         ++ready_;
         if (thread.thread_class == ThreadClass::cold) ++ready_cold_;
+    }
+
+    bool hotter_waits(const ScheduledThread& running) const {
+        for (const ThreadClass hotter : classes)
+            if (hotter < running.thread_class && !queues_[index(hotter)].empty()) return true;
+        return false;
     }
 
     /// When a class will have been passed over too long; `never` when nobody waits in it.
     Nanoseconds impatient_at(ThreadClass thread_class) const {
         if (queues_[index(thread_class)].empty()) return never;
-        return served_until_[index(thread_class)] + class_patience;
+        return served_until_[index(thread_class)] + patience_of(thread_class);
     }
 
     Choice choose(Nanoseconds now) const {
@@ -274,7 +298,7 @@ class PredictiveQueue {
         const bool passed_over = earliest <= now;
         ScheduledThread* const oldest = from->oldest();
         const bool too_old = now >= oldest->ready_since + thread_patience;
-        return {too_old ? oldest : from->shortest(), passed_over, too_old};
+        return {too_old ? oldest : from->next(), passed_over, too_old};
     }
 
     void start(ScheduledThread& thread, Nanoseconds now) {
@@ -289,7 +313,8 @@ class PredictiveQueue {
     }
 
     void reclassify(ScheduledThread& thread) {
-        const Nanoseconds expected = std::max(thread.prediction.burst(), thread.burst);
+        const Nanoseconds expected =
+            std::max(thread.prediction.burst(), std::min(thread.burst, Prediction::longest_burst));
         const ThreadClass now_in = class_of(weigh(expected, thread.hint));
         if (now_in == thread.thread_class) return;
         thread.thread_class = now_in;

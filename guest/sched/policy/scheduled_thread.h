@@ -45,6 +45,7 @@ class ScheduledThread {
     bool queued = false;
 
     // Where it is in a run queue.
+    Nanoseconds turn = 0;  ///< within its class the smaller goes first
     ThreadClass queue = ThreadClass::hot;
     std::uint8_t bucket = 0;
     ThreadLink in_bucket;

@@ -18,6 +18,12 @@ class ThreadList {
         last_ = &thread;
     }
 
+    void prepend(ScheduledThread& thread) {
+        thread.*link = {.next = first_, .previous = nullptr};
+        (first_ == nullptr ? last_ : (first_->*link).previous) = &thread;
+        first_ = &thread;
+    }
+
     void remove(ScheduledThread& thread) {
         const ThreadLink at = thread.*link;
         (at.previous == nullptr ? first_ : (at.previous->*link).next) = at.next;
