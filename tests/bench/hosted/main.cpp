@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <optional>
 
 #include "tests/bench/hosted/report.h"
 #include "tests/bench/hosted/runner.h"
+#include "tests/bench/sched/simulations.h"
 
 int main(int argc, char** argv) {
     using namespace exo::bench;
@@ -31,9 +33,16 @@ int main(int argc, char** argv) {
     std::optional<MarkdownReporter> page;
     if (!markdown.empty()) reporters.include(page.emplace(markdown));
 
-    if (const auto ran = run_cases(selection, reporters); !ran) {
-        fmt::print(stderr, "exo_bench: {}\n", ran.error());
-        return 1;
+    AllReporters files;
+    if (lines) files.include(*lines);
+    const bool wants_simulations =
+        selection.suites.empty() || std::ranges::find(selection.suites, "sched") != selection.suites.end();
+    const bool simulated = wants_simulations && run_simulations(selection.case_filter, files);
+    if (!simulated || has_cases(selection)) {
+        if (const auto ran = run_cases(selection, reporters); !ran) {
+            fmt::print(stderr, "exo_bench: {}\n", ran.error());
+            return 1;
+        }
     }
     if (lines && !lines->good()) {
         fmt::print(stderr, "exo_bench: cannot write {}\n", json);

@@ -111,6 +111,10 @@ const VariantResult* CaseResult::best_peer() const {
     return best;
 }
 
+bool has_cases(const Selection& selection) {
+    return !select(selection, ~0U).empty();
+}
+
 std::expected<void, std::string> run_cases(const Selection& selection, Reporter& reporter) {
     const double load = load_average();
     PinnedStage stage;

@@ -50,6 +50,9 @@ class Reporter {
     virtual void add(const CaseResult& result) = 0;
 };
 
+/// Whether the selection has a case to run here.
+bool has_cases(const Selection& selection);
+
 /// Progress goes to standard error. The error says which variant's data was wrong, or that nothing is left to
 /// run.
 std::expected<void, std::string> run_cases(const Selection& selection, Reporter& reporter);
