@@ -43,7 +43,7 @@ class PredictiveQueue {
         return slices[index(thread_class)];
     }
     static constexpr Nanoseconds patience_of(ThreadClass thread_class) {
-        return thread_class == ThreadClass::cold ? milliseconds(50) : milliseconds(20);
+        return thread_class == ThreadClass::cold ? milliseconds(50) : milliseconds(4);
     }
 
     /// No thread waits longer in a queue that has at most `ready` threads in it, this one included, if the

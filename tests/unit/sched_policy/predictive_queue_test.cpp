@@ -164,6 +164,27 @@ TEST_F(PredictiveQueueTest, AClassThatWasPassedOverGetsAGrantThatNobodyCutsShort
     EXPECT_EQ(queue_.statistics().aged, 1U);
 }
 
+TEST_F(PredictiveQueueTest, WhoHasWaitedTooLongGoesBeforeEvenTheFarShorter) {
+    teach(a_, milliseconds(8));
+    teach(c_, microseconds(500));
+    wake(a_);
+    now_ += PredictiveQueue::thread_patience;
+    wake(c_);
+    EXPECT_EQ(pick(), &a_);
+}
+
+TEST_F(PredictiveQueueTest, TellsOthersHowManyColdThreadsWait) {
+    teach(a_, milliseconds(300));
+    wake(a_);
+    wake(b_);
+    EXPECT_EQ(queue_.load(nullptr).ready, 2U);
+    EXPECT_EQ(queue_.load(nullptr).ready_cold, 1U);
+    ASSERT_EQ(pick(), &b_);
+    EXPECT_EQ(queue_.load(&b_).ready_cold, 1U);
+    EXPECT_EQ(queue_.steal(now_), &a_);
+    EXPECT_EQ(queue_.load(&b_).ready_cold, 0U);
+}
+
 TEST_F(PredictiveQueueTest, TheTimerIsArmedOnlyWhileSomebodyWaits) {
     wake(a_);
     ASSERT_EQ(pick(), &a_);
