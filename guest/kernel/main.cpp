@@ -167,6 +167,7 @@ void run() {
     print("\n");
     const LeakWatch leaks;
     const unsigned status = run_session(console(), boot_environment().command_line.command());
+    Thread::current()->scheduler().reclaim();
     leaks.report(console());
     exit_machine(status);
 }

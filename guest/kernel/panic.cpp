@@ -7,6 +7,7 @@
 #include "guest/kernel/console.h"
 #include "guest/kernel/machine_control.h"
 #include "guest/kernel/symbols.h"
+#include "guest/sched/thread.h"
 #include "shared/platform/exit_status.h"
 #include "shared/platform/platform.h"
 
@@ -73,7 +74,10 @@ PanicReport::PanicReport() : sink_(&console()) {
 void PanicReport::finish(const Location& place, std::uintptr_t frame) {
     sink_->write("\n");
     if (depth.load() == 1) {
-        print("backtrace\n");
+        if (const Thread* const thread = Thread::current())
+            print("backtrace of thread {}\n", thread->name());
+        else
+            print("backtrace\n");
         BacktracePrinter printer;
         printer.add(place);
         walk_frames(frame,

@@ -171,6 +171,11 @@ void Scheduler::yield() {
     if (arch::interrupts_enabled()) preemption_point();
 }
 
+bool Scheduler::others_are_ready() {
+    const SchedulerCpu* const cpu = arch::cpu_local().scheduler;
+    return cpu != nullptr && cpu->load().ready != 0;
+}
+
 void Scheduler::yield_running(Thread& self) {
     SchedulerCpu& cpu = this_cpu();
     if (cpu.load().ready == 0) return arch::pause();
@@ -524,10 +529,10 @@ SchedulerCpuInfo Scheduler::cpu_info(unsigned number) {
 
 // Data of threads.
 
-Result<unsigned> Scheduler::take_local_slot(LocalDestroy destroy) {
+Result<unsigned> Scheduler::take_local_slot(LocalDestroy destroyer) {
     for (unsigned slot = 0; slot < Thread::local_slots; ++slot) {
         LocalDestroy nobody = nullptr;
-        if (local_destroy_[slot].compare_exchange_strong(nobody, destroy)) return slot;
+        if (local_destroy_[slot].compare_exchange_strong(nobody, destroyer)) return slot;
     }
     return fail("thread-local data", "all slots of the threads are taken");
 }

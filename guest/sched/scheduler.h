@@ -106,6 +106,8 @@ class Scheduler {
     void unpark(Thread& thread);
     /// All that are ready go first.
     static void yield();
+    /// Whether threads wait for this CPU: who polls takes it from them. A moment old.
+    static bool others_are_ready();
     /// The running thread gives way if it should. Interrupts are on.
     static void preemption_point();
 
@@ -168,7 +170,7 @@ class Scheduler {
     void lock_all_cpus();
     void unlock_all_cpus();
 
-    Result<unsigned> take_local_slot(LocalDestroy destroy);
+    Result<unsigned> take_local_slot(LocalDestroy destroyer);
     void release_local_slot(unsigned slot);
     void destroy_locals(Thread& thread);
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from guest_test import Platform, on_every_platform, plain
+from guest_test import PROMPT, Platform, on_every_platform, plain
 from harness import Context
 
 
@@ -35,3 +35,19 @@ def policies(test: Context, platform: Platform) -> None:
     assert done.status == 0, f"status {done.status}"
     done = test.run([*platform.command, "--append", "scheduler=best", "--", "sched"])
     assert "warning: scheduler=best: there is no such policy" in plain(done.text) and "policy: predictive" in plain(done.text)
+
+
+@on_every_platform("top at a terminal, beside a command in the background")
+def top(test: Context, platform: Platform) -> None:
+    with test.type_at(platform.launch([])) as keyboard:
+        keyboard.expect(PROMPT)
+        keyboard.type("sleep 600 &\r")
+        keyboard.expect(r"\[\d+\] sleep")
+        keyboard.type("top\r")
+        for _ in range(3):
+            keyboard.expect(r"\d+ threads, up ")
+            keyboard.expect(r"main")
+        keyboard.type("q")
+        keyboard.expect(PROMPT)
+        keyboard.type("exit 9\r")
+        assert keyboard.wait() == 9

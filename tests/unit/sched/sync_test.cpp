@@ -34,10 +34,9 @@ class SyncTest : public testing::TestWithParam<Setup> {
 INSTANTIATE_TEST_SUITE_P(Cpus, SyncTest,
                          testing::Values(Setup{1, PolicyKind::predictive}, Setup{2, PolicyKind::predictive},
                                          Setup{4, PolicyKind::predictive}, Setup{2, PolicyKind::round_robin}),
-                         [](const auto& info) {
-                             return std::to_string(info.param.cpus) +
-                                    (info.param.policy == PolicyKind::predictive ? "Predictive"
-                                                                                 : "RoundRobin");
+                         [](const auto& of) {
+                             return std::to_string(of.param.cpus) +
+                                    (of.param.policy == PolicyKind::predictive ? "Predictive" : "RoundRobin");
                          });
 
 TEST_P(SyncTest, MutexExcludes) {
