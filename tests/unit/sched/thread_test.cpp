@@ -221,9 +221,8 @@ TEST_P(ThreadTest, StackUseIsTheMostEver) {
         std::atomic<bool> stop = false;
         ThreadHandle thread = must_spawn(scheduler, [&stop] {
             [] {
-                volatile char deep[64 << 10];
-                deep[0] = 1;
-                static_cast<void>(deep[0]);
+                std::array<char, 64 << 10> deep;
+                asm volatile("movb $1, (%0)" : : "r"(deep.data()) : "memory");
             }();
             while (!stop) this_thread::yield();
         });
