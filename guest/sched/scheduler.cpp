@@ -64,7 +64,11 @@ Result<void> Scheduler::give_simd(Thread& thread) {
 
 void Scheduler::start(Thread& thread) {
     thread.annotation_.created(thread.stack_.memory());
-    thread.context_ = prepare_context<ThreadContext>(thread.stack_.usable(), thread_entry, &thread);
+    {
+        // A classic context begins with the flags of now, and the queue is locked when it does.
+        const arch::InterruptGuard guard;
+        thread.context_ = prepare_context<ThreadContext>(thread.stack_.usable(), thread_entry, &thread);
+    }
     {
         const Locked guard(threads_lock_);
         thread.previous_ = last_thread_;
