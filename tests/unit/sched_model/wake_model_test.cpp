@@ -129,8 +129,9 @@ Scenario two_idle_cpus() {
         for (unsigned cpu = 0; cpu < 2; ++cpu)
             world.thread(cpu == 0 ? "cpu 0" : "cpu 1", [=] {
                 bool woken = false;
-                while (!woken) {
+                while (true) {
                     if (cpus->take()) return model::notify(*interrupts[1 - cpu]);
+                    if (woken) return;
                     cpus->idle.sleep_unless(
                         cpu, [=] { return cpus->any_ready(); },
                         [&] {
@@ -138,7 +139,6 @@ Scenario two_idle_cpus() {
                             woken = true;
                         });
                 }
-                cpus->take();
             });
         world.thread("waker", [=] {
             ModelAtomics::fetch_add(cpus->ready, 1U);
