@@ -178,18 +178,6 @@ TEST(WakeModel, NoneOfTwoCpusSleepsWhileAThreadWaits) {
     expect_correct(two_idle_cpus<ModelAtomics>());
 }
 
-/// A waker that finds a token leaves the word as it is.
-struct TokenIsEnough : ModelAtomics {
-    template <class Word>
-    static bool compare_exchange(Word& word, Word& expected, std::type_identity_t<Word> desired) {
-        if (expected == desired && ModelAtomics::load_relaxed(word) == expected) return true;
-        return ModelAtomics::compare_exchange(word, expected, desired);
-    }
-};
-TEST(BrokenWake, TokenFoundWithoutAWrite) {
-    expect_found(one_sleeper_two_wakers<TokenIsEnough>());
-}
-
 /// Looks and writes in two steps.
 struct InTwoSteps : ModelAtomics {
     template <class Word>
