@@ -25,6 +25,12 @@ Result<void> prepare_uefi(const RunOptions& options, RunInputs& inputs) {
     auto firmware = load_firmware(options.firmware);
     if (!firmware) return std::unexpected(firmware.error());
     inputs.firmware.emplace(std::move(*firmware));
+    if (options.variables.empty()) return {};
+    auto variables = firmware::VariableStore::open(
+        options.variables, inputs.firmware->variables(),
+        [](const Error& error) { fmt::print(stderr, "vmm: {}\n", error.message()); });
+    if (!variables) return std::unexpected(variables.error());
+    inputs.variables = std::move(*variables);
     return {};
 }
 
@@ -88,7 +94,7 @@ Result<RunInputs> load_inputs(const RunOptions& options) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
     if (auto done = check_writable(options.trace_io, "--trace-io"); !done)
         return std::unexpected(done.error());
-    RunInputs inputs{.kernel = {}, .initrd = {}, .firmware = {}, .direct_kernel = {}, .disks = {}};
+    RunInputs inputs{.kernel = {}, .initrd = {}, .firmware = {}, .variables = {}, .direct_kernel = {}, .disks = {}};
     if (auto done = load_images(options, inputs); !done) return std::unexpected(done.error());
     if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, inputs)
                                                      : prepare_direct(options, inputs);

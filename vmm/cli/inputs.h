@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "firmware/flash_image.h"
+#include "firmware/variable_store.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/options.h"
 #include "vmm/machine/direct/direct_kernel.h"
@@ -18,9 +19,10 @@ namespace exo::vmm {
 struct RunInputs {
     std::vector<std::byte> kernel;  ///< empty for none, as the next
     std::vector<std::byte> initrd;
-    std::optional<firmware::FlashImage> firmware;  ///< nothing when the kernel starts directly
-    std::optional<DirectKernel> direct_kernel;     ///< has views of `kernel`
-    std::vector<std::unique_ptr<Disk>> disks;      ///< in the order of the options
+    std::optional<firmware::FlashImage> firmware;        ///< nothing when the kernel starts directly
+    std::unique_ptr<firmware::VariableStore> variables;  ///< null when nothing keeps them
+    std::optional<DirectKernel> direct_kernel;           ///< has views of `kernel`
+    std::vector<std::unique_ptr<Disk>> disks;            ///< in the order of the options
 };
 
 Result<RunInputs> load_inputs(const RunOptions& options);

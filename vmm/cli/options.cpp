@@ -25,6 +25,7 @@ struct RunText {
     std::string initrd;
     std::string append;
     std::string firmware = "auto";
+    std::string variables;
     std::string boot = "uefi";
     std::string cpus = "1";
     std::string memory = "256M";
@@ -68,6 +69,11 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
            "'uefi': through the firmware; 'direct': without it, at once: exo.efi, an ELF kernel with a "
            "PVH entry, or a Linux bzImage (uefi)")
         ->type_name("uefi|direct");
+    run->add_option(
+           "--variables", text.variables,
+           "Keep the guest's UEFI variables in this file, made when it is not there; without it they "
+           "last until the guest restarts")
+        ->type_name("FILE");
     run->add_option("--cpus", text.cpus, "vCPUs, 1 to 64 (1)")->type_name("N");
     run->add_option("--memory", text.memory, "Guest memory, such as 512M or 4G (256M)")->type_name("SIZE");
     run->add_option(
@@ -134,10 +140,23 @@ Result<void> check_bootable(const RunOptions& options) {
     return {};
 }
 
+/// Nothing that would be ignored.
+Result<void> check_firmware_options(const RunOptions& options) {
+    const bool for_firmware = options.firmware != "auto" || !options.variables.empty();
+    if (options.boot == BootMethod::direct && for_firmware)
+        return fail("cannot use --firmware or --variables",
+                    "--boot direct starts the kernel without firmware", "Leave out one or the other.");
+    if (!options.variables.empty() && !options.trace_io.empty())
+        return fail("cannot record the accesses of a machine that keeps its variables",
+                    "a trace is replayed with read-only variables", "Leave out --variables or --trace-io.");
+    return {};
+}
+
 Result<Command> understand(const RunText& text, std::vector<std::string> guest_command) {
     RunOptions options;
     options.kernel = text.kernel;
     options.firmware = text.firmware;
+    options.variables = text.variables;
     options.metrics = text.metrics;
     options.trace_io = text.trace_io;
     options.guest_command = std::move(guest_command);
@@ -146,9 +165,7 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     const auto boot = parse_boot(text.boot);
     if (!boot) return std::unexpected(boot.error());
     options.boot = *boot;
-    if (options.boot == BootMethod::direct && text.firmware != "auto")
-        return fail("cannot use --firmware", "--boot direct starts the kernel without firmware",
-                    "Leave one of them out.");
+    if (auto fits = check_firmware_options(options); !fits) return std::unexpected(fits.error());
     const auto cpus = parse_cpus(text.cpus);
     if (!cpus) return std::unexpected(cpus.error());
     options.cpus = *cpus;

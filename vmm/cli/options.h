@@ -30,6 +30,7 @@ struct RunOptions {
     std::string initrd;  ///< empty for none
     BootMethod boot = BootMethod::uefi;
     std::string firmware = "auto";
+    std::string variables;  ///< file that keeps the guest's UEFI variables; empty for none
     unsigned cpus = 1;
     std::uint64_t memory = 0;  ///< bytes
     std::vector<DiskOption> disks;

@@ -59,6 +59,8 @@ MachineConfig Run::config() const {
     if (inputs_.firmware) {
         config.flash_variables = inputs_.firmware->variables();
         config.flash_code = inputs_.firmware->code();
+        config.variables = inputs_.variables.get();
+        if (config.variables != nullptr) config.flash_variables = config.variables->bytes();
         config.kernel = inputs_.kernel;
     }
     for (std::size_t i = 0; i < inputs_.disks.size(); ++i)

@@ -98,8 +98,9 @@ Result<void> Machine::map_memory(const MachineConfig& config) {
     if (config.flash_code.empty()) return {};
     const auto place = layout::place_flash(config.flash_variables.size(), config.flash_code.size());
     if (!config.flash_variables.empty()) {
-        const GuestAddress start{place.variables.start};
-        if (auto done = vm_.map({slot++, start, config.flash_variables, true}); !done) return done;
+        const MemorySlot variables{slot++, {place.variables.start}, config.flash_variables, true};
+        if (auto done = vm_.map(variables); !done) return done;
+        flash_mapping_.emplace(vm_, variables, [this](const Error& error) { die(error.message()); });
     }
     return vm_.map({slot, {place.code.start}, config.flash_code, true});
 }
@@ -112,6 +113,7 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
                                   .acpi = acpi::build({config.cpus, windows}),
                                   .flash_variables = config.flash_variables,
                                   .flash_code = config.flash_code,
+                                  .variables = config.variables,
                                   .kernel = config.kernel,
                                   .initrd = config.initrd,
                                   .command_line = config.command_line};
@@ -121,6 +123,7 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
                                             .serial_output = outside_.console,
                                             .serial_interrupt = serial_pin_,
                                             .sci = sci_,
+                                            .flash_mapping = flash_mapping_ ? &*flash_mapping_ : nullptr,
                                             .debug_output = outside_.firmware_log});
     if (!made) return std::unexpected(made.error());
     platform_ = std::move(*made);

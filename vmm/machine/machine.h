@@ -23,6 +23,7 @@
 #include "vmm/machine/entropy_device.h"
 #include "vmm/machine/guest_ram.h"
 #include "vmm/machine/io_trace.h"
+#include "vmm/machine/kvm_flash_mapping.h"
 #include "vmm/machine/kvm_pin.h"
 #include "vmm/machine/machine_disk.h"
 #include "vmm/machine/machine_events.h"
@@ -38,6 +39,9 @@ struct MachineConfig {
     /// starts directly.
     std::span<std::byte> flash_variables;
     std::span<std::byte> flash_code;
+    /// The variable flash when the guest may write to it, with flash_variables as its bytes; else it is
+    /// read-only.
+    FlashMemory* variables = nullptr;
     /// For the firmware to start; empty when it shall look for something on the disks.
     std::span<const std::byte> kernel;
     /// Instead of firmware: the kernel that the first vCPU starts. Outlives the machine.
@@ -132,6 +136,7 @@ class Machine final : private MachineEvents {
     MsiRoutes routes_;
     KvmPin serial_pin_;
     KvmPin sci_;
+    std::optional<KvmFlashMapping> flash_mapping_;
     std::unique_ptr<IoTrace> trace_;
     std::vector<std::unique_ptr<MachineDisk>> disks_;  ///< outlive the PCI bus that leads to them
     std::unique_ptr<EntropyDevice> entropy_;           ///< likewise

@@ -28,8 +28,15 @@ struct Platform::Models {
           exit_port(outside.events),
           phase_port(outside.events),
           fw_cfg(outside.memory),
-          flash_variables(config.flash_variables),
-          flash_code(config.flash_code) {}
+          fixed_variables(config.flash_variables),
+          flash_code(config.flash_code) {
+        if (config.variables != nullptr && outside.flash_mapping != nullptr)
+            variable_flash.emplace(*config.variables, *outside.flash_mapping);
+    }
+
+    IoHandler& variables() {
+        return variable_flash ? static_cast<IoHandler&>(*variable_flash) : fixed_variables;
+    }
 
     PciConfigPorts config_ports;
     HostBridge host_bridge;
@@ -46,7 +53,8 @@ struct Platform::Models {
     PhasePort phase_port;
     AbsentHardware cpu_hotplug;
     FwCfg fw_cfg;
-    ReadOnlyFlash flash_variables;
+    ReadOnlyFlash fixed_variables;
+    std::optional<VariableFlash> variable_flash;
     ReadOnlyFlash flash_code;
 };
 
@@ -95,7 +103,7 @@ void Platform::place_ports() {
 void Platform::place_flash(const PlatformConfig& config) {
     if (config.flash_code.empty()) return;
     const auto flash = layout::place_flash(config.flash_variables.size(), config.flash_code.size());
-    memory_.add_at("flash variables", flash.variables, models_->flash_variables);
+    memory_.add_at("flash variables", flash.variables, models_->variables());
     memory_.add_at("flash code", flash.code, models_->flash_code);
 }
 

@@ -17,6 +17,7 @@
 #include "vmm/machine/machine_events.h"
 #include "vmm/machine/pci_bus.h"
 #include "vmm/machine/serial.h"
+#include "vmm/machine/variable_flash.h"
 
 namespace exo::vmm {
 
@@ -30,6 +31,7 @@ struct PlatformConfig {
     /// Views that must outlive the platform. Flash is only there to answer: the machine maps it as memory.
     std::span<const std::byte> flash_variables;
     std::span<const std::byte> flash_code;
+    FlashMemory* variables = nullptr;   ///< the variable flash when the guest may write to it
     std::span<const std::byte> kernel;  ///< empty: the firmware looks for something to boot on the disks
     std::span<const std::byte> initrd;
     std::string command_line;
@@ -43,6 +45,7 @@ struct PlatformPorts {
     SerialOutput& serial_output;
     LevelLine& serial_interrupt;
     LevelLine& sci;
+    FlashMapping* flash_mapping = nullptr;  ///< of `variables`
     /// What firmware says on its debug port.
     std::function<void(std::span<const std::byte>)> debug_output;
 };

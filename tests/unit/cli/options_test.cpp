@@ -98,11 +98,18 @@ TEST(Options, MemorySizes) {
     expect_run_refused({"--memory", "lots"}, "'lots' is no size");
 }
 
+TEST(Options, Variables) {
+    EXPECT_EQ(run_options({}).variables, "");
+    EXPECT_EQ(run_options({"--variables", "g.vars"}).variables, "g.vars");
+    expect_run_refused({"--variables", "g.vars", "--trace-io", "t"}, "read-only variables");
+}
+
 TEST(Options, WaysToBoot) {
     EXPECT_EQ(run_options({}).boot, BootMethod::uefi);
     EXPECT_EQ(run_options({"--boot", "direct"}).boot, BootMethod::direct);
     expect_run_refused({"--boot", "bios"}, "no such way");
     expect_run_refused({"--boot", "direct", "--firmware", "OVMF.fd"}, "without firmware");
+    expect_run_refused({"--boot", "direct", "--variables", "g.vars"}, "without firmware");
 }
 
 TEST(Options, DisksThatMakeNoSense) {
