@@ -1,6 +1,7 @@
 """`vmm run --boot direct`: the guest without firmware."""
 
 import json
+import re
 
 from guest_test import digest, plain
 from harness import LOGS, Context, case
@@ -31,6 +32,7 @@ def sizes(test: Context) -> None:
             metrics = LOGS / "direct-metrics.json"
             done = test.run([*RUN, "--memory", memory, "--cpus", cpus, "--metrics", str(metrics), "--", "mem"])
             assert done.status == 0, f"{memory}, {cpus} CPUs: status {done.status}"
+            assert not re.search(r"^  cpu +x86-64,", done.text, re.MULTILINE), "the processor has no name"
             total = next(line for line in done.text.splitlines() if line.startswith("total"))
             assert int(total.split()[-2].replace(",", "")) >> 20 >= mib, f"{memory}: the guest sees {total}"
             boot = json.loads(metrics.read_text())["boot_ms"]
@@ -51,3 +53,12 @@ def symbols_and_restart(test: Context) -> None:
         keyboard.expect("exo> ")
         keyboard.type("exit 3\r")
         assert keyboard.wait() == 3
+
+
+@case("direct boot: QEMU starts kernel.elf by PVH", needs=("qemu", "guest"), limit=120, group="qemu-pc")
+def qemu(test: Context) -> None:
+    machine = ["qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "256", "-no-reboot"]
+    output = ["-nodefaults", "-display", "none", "-serial", "stdio"]
+    done = test.run([*machine, *output, "-kernel", str(GUEST.parent / "kernel.elf"), "-append", "-- echo well done"])
+    assert "\nwell done\n" in done.text, "the guest did not run the command"
+    assert "exo: exit status 0" in done.text

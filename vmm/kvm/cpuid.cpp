@@ -1,5 +1,7 @@
 #include "vmm/kvm/cpuid.h"
 
+#include <cpuid.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -8,6 +10,8 @@ namespace {
 
 constexpr std::uint32_t hypervisor_leaf = 0x4000'0000;
 constexpr std::uint32_t frequency_leaf = 0x4000'0010;
+constexpr std::uint32_t brand_leaf = 0x8000'0002;
+constexpr std::uint32_t brand_leaves = 3;
 constexpr std::uint32_t apic_bus_khz = 1'000'000;  // KVM's local APIC counts nanoseconds
 
 constexpr std::uint32_t set_bits(std::uint32_t value, unsigned low, unsigned width, std::uint32_t field) {
@@ -65,6 +69,14 @@ void append_extended_topology(CpuidTable& table, std::uint32_t function, std::ui
     table.push_back({function, 2, true, 0, 0, 2, apic_id});
 }
 
+void put_brand(CpuidEntry& leaf, const CpuBrand& brand) {
+    const std::size_t first = (leaf.function - brand_leaf) * std::size_t{4};
+    leaf.eax = brand[first];
+    leaf.ebx = brand[first + 1];
+    leaf.ecx = brand[first + 2];
+    leaf.edx = brand[first + 3];
+}
+
 bool is_extended_topology(const CpuidEntry& leaf) {
     return leaf.function == 0xb || leaf.function == 0x1f;
 }
@@ -73,6 +85,15 @@ bool is_extended_topology(const CpuidEntry& leaf) {
 
 std::uint32_t apic_id_bits(std::uint32_t cpus) {
     return static_cast<std::uint32_t>(std::bit_width(cpus - 1));
+}
+
+CpuBrand host_cpu_brand() {
+    CpuBrand brand{};
+    for (std::uint32_t i = 0; i < brand_leaves; ++i) {
+        std::uint32_t* const at = brand.data() + i * std::size_t{4};
+        if (__get_cpuid(brand_leaf + i, at, at + 1, at + 2, at + 3) == 0) return {};
+    }
+    return brand;
 }
 
 CpuidTable cpuid_for_vcpu(const CpuidTable& supported, std::uint32_t apic_id, const CpuTopology& topology) {
@@ -87,6 +108,7 @@ CpuidTable cpuid_for_vcpu(const CpuidTable& supported, std::uint32_t apic_id, co
         if (leaf.function == 1) features(leaf, apic_id, topology);
         if (leaf.function == 4 || leaf.function == 0x8000'001d) cache_sharing(leaf, topology);
         if (leaf.function == 0x8000'0001) amd_features(leaf, topology);
+        if (leaf.function - brand_leaf < brand_leaves) put_brand(leaf, topology.brand);
         if (leaf.function == 0x8000'0008) amd_core_count(leaf, topology);
         if (leaf.function == 0x8000'001e) amd_extended_apic_id(leaf, apic_id);
         if (leaf.function == hypervisor_leaf && topology.tsc_khz != 0)

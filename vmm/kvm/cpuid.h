@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -18,15 +19,24 @@ struct CpuidEntry {
 
 using CpuidTable = std::vector<CpuidEntry>;
 
+/// The processor's name: registers EAX to EDX of leaves 0x80000002 to 0x80000004; all zero when there is
+/// none.
+using CpuBrand = std::array<std::uint32_t, 12>;
+
+/// That of the processor this runs on.
+CpuBrand host_cpu_brand();
+
 /// What the guest's CPUs have in common.
 struct CpuTopology {
     std::uint32_t cpus = 1;     ///< cores of one package, one thread each; APIC ids 0 to cpus - 1
     std::uint32_t tsc_khz = 0;  ///< 0 when unknown: then leaf 0x40000010 is not offered
     bool tsc_deadline = false;
+    CpuBrand brand{};  ///< KVM leaves it to the VMM
 };
 
 /// The table of one vCPU: what KVM supports, with the CPU's own APIC id, one package of single-threaded
-/// cores, the hypervisor bit, no nested virtualization, and the TSC's frequency in leaf 0x40000010.
+/// cores, the hypervisor bit, no nested virtualization, and the TSC's frequency in leaf 0x40000010, and
+/// the processor's name.
 /// Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E.
 CpuidTable cpuid_for_vcpu(const CpuidTable& supported, std::uint32_t apic_id, const CpuTopology& topology);
 

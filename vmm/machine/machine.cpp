@@ -160,7 +160,8 @@ void Machine::add_device(std::uint8_t slot, AttachedDevice& device) {
 }
 
 Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cpuid) {
-    CpuTopology topology{.cpus = cpus_, .tsc_deadline = system.has_tsc_deadline_timer()};
+    CpuTopology topology{
+        .cpus = cpus_, .tsc_deadline = system.has_tsc_deadline_timer(), .brand = host_cpu_brand()};
     for (unsigned id = 0; id < cpus_; ++id) {
         auto vcpu = Vcpu::create(system, vm_, id);
         if (!vcpu) return std::unexpected(vcpu.error());

@@ -18,6 +18,9 @@ const CpuidTable host = {
     {.function = 0xb, .index = 1, .indexed = true, .eax = 4, .ebx = 16, .ecx = 0x201, .edx = 7},
     {.function = 0x4000'0000, .eax = 0x4000'0001},
     {.function = 0x8000'0001, .ecx = 1u << 2},
+    {.function = 0x8000'0002},
+    {.function = 0x8000'0003},
+    {.function = 0x8000'0004},
     {.function = 0x8000'0008, .eax = 0x3030, .ecx = 0x400f},
     {.function = 0x8000'000a, .eax = 1},
     {.function = 0x8000'001e, .eax = 7, .ebx = 0x103, .ecx = 0x100},
@@ -81,6 +84,17 @@ TEST(Cpuid, TscFrequencyAndDeadlineTimer) {
     EXPECT_EQ(find(without, 0x4000'0000)->eax, 0x4000'0001u);
     EXPECT_FALSE(find(without, 0x4000'0010));
     EXPECT_EQ(find(without, 1)->ecx & (1u << 24), 0u);
+}
+
+TEST(Cpuid, TheProcessorsNameIsTold) {
+    CpuBrand brand;
+    for (std::uint32_t i = 0; i < brand.size(); ++i) brand[i] = 100 + i;
+    const CpuidTable table = cpuid_for_vcpu(host, 0, {.cpus = 1, .brand = brand});
+    EXPECT_EQ(find(table, 0x8000'0002)->eax, 100u);
+    EXPECT_EQ(find(table, 0x8000'0003)->ebx, 105u);
+    EXPECT_EQ(find(table, 0x8000'0004)->edx, 111u);
+    EXPECT_EQ(find(table, 0x8000'0001)->ecx & ~6u, 0u) << "and in no other leaf";
+    EXPECT_NE(host_cpu_brand(), CpuBrand{});
 }
 
 TEST(Cpuid, SixtyFourCpusFit) {
