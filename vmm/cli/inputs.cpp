@@ -19,16 +19,16 @@ Result<firmware::FlashImage> load_firmware(const std::string& option) {
     return firmware::FlashImage::load(*build);
 }
 
-Result<void> prepare_uefi(const RunOptions& options, RunInputs& inputs) {
+Result<void> prepare_uefi(const RunOptions& options, const Log& log, RunInputs& inputs) {
     if (!options.kernel.empty())
         if (auto fits = check_efi_application(inputs.kernel, options.kernel); !fits) return fits;
     auto firmware = load_firmware(options.firmware);
     if (!firmware) return std::unexpected(firmware.error());
     inputs.firmware.emplace(std::move(*firmware));
     if (options.variables.empty()) return {};
-    auto variables = firmware::VariableStore::open(
-        options.variables, inputs.firmware->variables(),
-        [](const Error& error) { fmt::print(stderr, "vmm: {}\n", error.message()); });
+    auto variables =
+        firmware::VariableStore::open(options.variables, inputs.firmware->variables(),
+                                      [&log](const Error& error) { log.error(error.message()); });
     if (!variables) return std::unexpected(variables.error());
     inputs.variables = std::move(*variables);
     return {};
@@ -90,13 +90,13 @@ Result<void> check_writable(const std::string& path, const char* option) {
     return {};
 }
 
-Result<RunInputs> load_inputs(const RunOptions& options) {
+Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
     if (auto done = check_writable(options.trace_io, "--trace-io"); !done)
         return std::unexpected(done.error());
     RunInputs inputs{.kernel = {}, .initrd = {}, .firmware = {}, .variables = {}, .direct_kernel = {}, .disks = {}};
     if (auto done = load_images(options, inputs); !done) return std::unexpected(done.error());
-    if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, inputs)
+    if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, log, inputs)
                                                      : prepare_direct(options, inputs);
         !done)
         return std::unexpected(done.error());

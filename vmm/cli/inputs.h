@@ -25,7 +25,8 @@ struct RunInputs {
     std::vector<std::unique_ptr<Disk>> disks;            ///< in the order of the options
 };
 
-Result<RunInputs> load_inputs(const RunOptions& options);
+/// `log` outlives the inputs.
+Result<RunInputs> load_inputs(const RunOptions& options, const Log& log);
 
 /// Whether a file can be written there later, without writing it now. `option` is what the error names.
 Result<void> check_writable(const std::string& path, const char* option);

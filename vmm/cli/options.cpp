@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <optional>
 
+#include "vmm/cli/config_file.h"
 #include "vmm/cli/size.h"
 #include "vmm/machine/layout.h"
 
@@ -32,6 +34,10 @@ struct RunText {
     std::vector<std::string> disks;
     std::string metrics;
     std::string trace_io;
+    std::string log_level = "warning";
+    std::string log_format = "text";
+    std::string log_file;
+    std::string config;
 };
 
 /// CLI11's own usage line knows nothing of what follows "--".
@@ -88,7 +94,63 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
         ->type_name("FILE.json");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
+    run->add_option("--log-level", text.log_level, "debug, info, warning or error (warning)")
+        ->type_name("LEVEL");
+    run->add_option("--log-format", text.log_format, "text or json, an object a line (text)")
+        ->type_name("FORMAT");
+    run->add_option("--log-file", text.log_file,
+                    "Append the log there; warnings still show on standard error")
+        ->type_name("FILE");
+    run->add_option("--config", text.config,
+                    "TOML file with options as keys (cpus = 2); those on the command line count more")
+        ->type_name("FILE.toml");
     return run;
+}
+
+/// Adds to the words of `vmm run` what the configuration file says and they do not.
+/// @param run  has parsed the words
+Result<void> add_config(const std::string& path, const CLI::App& run, std::vector<std::string>& words,
+                        std::vector<std::string>& guest_command) {
+    constexpr std::string_view command_key = "command";
+    constexpr std::string_view not_in_a_file[] = {"config", "help"};
+    auto entries = read_config(path);
+    if (!entries) return std::unexpected(entries.error());
+    for (ConfigEntry& entry : *entries) {
+        if (entry.key == command_key) {
+            if (guest_command.empty()) guest_command = std::move(entry.values);
+            continue;
+        }
+        const std::string flag = "--" + entry.key;
+        const CLI::Option* const option = run.get_option_no_throw(flag);
+        if (option == nullptr ||
+            std::ranges::find(not_in_a_file, std::string_view(entry.key)) != std::end(not_in_a_file))
+            return std::unexpected(
+                config_error(path, entry.line, fmt::format("there is no option '{}'", entry.key)));
+        if (entry.list && option->get_multi_option_policy() != CLI::MultiOptionPolicy::TakeAll)
+            return std::unexpected(
+                config_error(path, entry.line, fmt::format("'{}' takes one value, not a list", entry.key)));
+        if (option->count() > 0) continue;
+        for (const std::string& value : entry.values) words.push_back(fmt::format("{}={}", flag, value));
+    }
+    return {};
+}
+
+Result<LogOptions> parse_log(const RunText& text) {
+    constexpr std::pair<std::string_view, LogLevel> levels[] = {{"debug", LogLevel::debug},
+                                                                {"info", LogLevel::info},
+                                                                {"warning", LogLevel::warning},
+                                                                {"error", LogLevel::error}};
+    const auto level = std::ranges::find(levels, std::string_view(text.log_level),
+                                         [](const auto& pair) { return pair.first; });
+    if (level == std::end(levels))
+        return fail("cannot use --log-level", fmt::format("there is no level '{}'", text.log_level),
+                    see_help);
+    if (text.log_format != "text" && text.log_format != "json")
+        return fail("cannot use --log-format", fmt::format("there is no format '{}'", text.log_format),
+                    see_help);
+    return LogOptions{.level = level->second,
+                      .format = text.log_format == "json" ? LogFormat::json : LogFormat::text,
+                      .file = text.log_file};
 }
 
 Result<unsigned> parse_cpus(const std::string& text) {
@@ -162,6 +224,9 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.guest_command = std::move(guest_command);
     options.initrd = text.initrd;
     options.append = text.append;
+    const auto log = parse_log(text);
+    if (!log) return std::unexpected(log.error());
+    options.log = *log;
     const auto boot = parse_boot(text.boot);
     if (!boot) return std::unexpected(boot.error());
     options.boot = *boot;
@@ -211,30 +276,57 @@ Result<DiskOption> parse_disk(const std::string& text) {
     return disk;
 }
 
+namespace {
+
+/// The words once through CLI11.
+struct Parsed {
+    std::unique_ptr<CLI::App> app;
+    CLI::App* run = nullptr;
+    CLI::App* doctor = nullptr;
+    std::unique_ptr<RunText> text = std::make_unique<RunText>();  ///< the app points to it
+    std::optional<Information> information;
+};
+
+Parsed parse_words(std::vector<std::string> words) {
+    Parsed parsed;
+    parsed.app = std::make_unique<CLI::App>(
+        "A KVM-based virtual machine monitor that boots the Exo-OS guest through stock OVMF.", "vmm");
+    parsed.app->set_version_flag("--version", version);
+    parsed.app->require_subcommand(1);
+    parsed.run = add_run(*parsed.app, *parsed.text);
+    parsed.doctor = parsed.app->add_subcommand(
+        "doctor", "Tell what this host offers, what is missing and how to repair it");
+    try {
+        std::ranges::reverse(words);
+        parsed.app->parse(std::move(words));
+    } catch (const CLI::CallForVersion&) {
+        parsed.information = Information{fmt::format("{}\n", version)};
+    } catch (const CLI::CallForHelp&) {
+        const CLI::App* const about = parsed.run->parsed()      ? parsed.run
+                                      : parsed.doctor->parsed() ? parsed.doctor
+                                                                : parsed.app.get();
+        parsed.information = Information{about->help()};
+    }
+    return parsed;
+}
+
+}  // namespace
+
 Result<Command> parse_arguments(std::span<const char* const> arguments) try {
     const auto separator = std::ranges::find(arguments, std::string_view("--"));
     std::vector<std::string> words(arguments.begin(), separator);
     std::vector<std::string> guest_command;
     if (separator != arguments.end()) guest_command.assign(separator + 1, arguments.end());
 
-    CLI::App app("A KVM-based virtual machine monitor that boots the Exo-OS guest through stock OVMF.",
-                 "vmm");
-    app.set_version_flag("--version", version);
-    app.require_subcommand(1);
-    RunText text;
-    CLI::App* run = add_run(app, text);
-    CLI::App* doctor =
-        app.add_subcommand("doctor", "Tell what this host offers, what is missing and how to repair it");
-    try {
-        std::ranges::reverse(words);
-        app.parse(std::move(words));
-    } catch (const CLI::CallForVersion&) {
-        return Information{fmt::format("{}\n", version)};
-    } catch (const CLI::CallForHelp&) {
-        return Information{(run->parsed() ? run : doctor->parsed() ? doctor : &app)->help()};
+    Parsed parsed = parse_words(words);
+    if (parsed.information) return *parsed.information;
+    if (parsed.doctor->parsed()) return DoctorOptions{};
+    if (const std::string config = parsed.text->config; !config.empty()) {
+        if (auto added = add_config(config, *parsed.run, words, guest_command); !added)
+            return std::unexpected(added.error());
+        parsed = parse_words(words);
     }
-    if (doctor->parsed()) return DoctorOptions{};
-    return understand(text, std::move(guest_command));
+    return understand(*parsed.text, std::move(guest_command));
 } catch (const CLI::ParseError& error) {
     return fail("the command line is not understood", error.what(), "See vmm --help and vmm run --help.");
 }

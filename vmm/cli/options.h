@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vmm/base/error.h"
+#include "vmm/cli/log.h"
 #include "vmm/machine/machine_disk.h"
 
 namespace exo::vmm {
@@ -37,6 +38,7 @@ struct RunOptions {
     std::string metrics;   ///< file; empty for none
     std::string trace_io;  ///< file; empty for none
     std::string append;    ///< options of the guest's kernel
+    LogOptions log;
     std::vector<std::string> guest_command;
 };
 
@@ -49,7 +51,8 @@ struct Information {
 
 using Command = std::variant<RunOptions, DoctorOptions, Information>;
 
-/// The command line, without the program's name. Checks what can be checked without touching a file.
+/// The command line, without the program's name, and what the file that it names by --config adds to it.
+/// Checks what can be checked without touching another file.
 Result<Command> parse_arguments(std::span<const char* const> arguments);
 
 /// `text` as --disk takes it.

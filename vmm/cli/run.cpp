@@ -1,7 +1,5 @@
 #include "vmm/cli/run.h"
 
-#include <fmt/core.h>
-
 #include <csignal>
 #include <cstdio>
 #include <optional>
@@ -18,16 +16,33 @@
 namespace exo::vmm {
 namespace {
 
-void warn(const Error& error) {
-    fmt::print(stderr, "vmm: {}\n", error.message());
+std::int64_t microseconds(std::chrono::nanoseconds time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
+std::string_view name_of(platform::BootPhase phase) {
+    switch (phase) {
+        case platform::BootPhase::loader_entry:
+            return "loader_entry";
+        case platform::BootPhase::kernel_entry:
+            return "kernel_entry";
+        case platform::BootPhase::ready:
+            return "ready";
+    }
+    return "unknown";
 }
 
 /// One `vmm run`: a machine, and another one each time the guest restarts.
 class Run {
   public:
-    Run(const RunOptions& options, const RunInputs& inputs, const KvmSystem& system, Console& console,
-        Signals& signals)
-        : options_(options), inputs_(inputs), system_(system), console_(console), signals_(signals) {}
+    Run(const RunOptions& options, const Log& log, const RunInputs& inputs, const KvmSystem& system,
+        Console& console, Signals& signals)
+        : options_(options),
+          log_(log),
+          inputs_(inputs),
+          system_(system),
+          console_(console),
+          signals_(signals) {}
 
     Result<int> to_the_end(RunMetrics& metrics);
 
@@ -37,6 +52,7 @@ class Run {
     int status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const;
 
     const RunOptions& options_;
+    const Log& log_;
     const RunInputs& inputs_;
     const KvmSystem& system_;
     Console& console_;
@@ -75,22 +91,30 @@ Result<int> Run::to_the_end(RunMetrics& metrics) {
         if (!restart) return std::unexpected(restart.error());
         if (!*restart) return metrics.status;
         ++metrics.restarts;
-        fmt::print(stderr, "vmm: the guest restarts\n");
+        log_.warning("the guest restarts");
     }
 }
 
 /// True when the guest asked for a fresh start.
 Result<bool> Run::one_machine(RunMetrics& metrics) {
     const MachineConfig used = config();
-    auto machine = Machine::create(system_, used,
-                                   {.clock = clock_,
-                                    .console = console_.output(),
-                                    .firmware_log = {},
-                                    .boot_phase = [this](platform::BootPhase phase) {
-                                        if (phase == platform::BootPhase::ready) console_.guest_ready();
-                                    }});
+    const auto start = metrics.process_start;
+    auto machine = Machine::create(
+        system_, used,
+        {.clock = clock_,
+         .console = console_.output(),
+         .firmware_log = {},
+         .boot_phase = [this, start](platform::BootPhase phase) {
+             log_.info("the guest passed a point of its boot",
+                       {{"phase", name_of(phase)}, {"microseconds", microseconds(clock_.now() - start)}});
+             if (phase == platform::BootPhase::ready) console_.guest_ready();
+         }});
     if (!machine) return std::unexpected(machine.error());
     metrics.machine_made = clock_.now();
+    log_.info("the machine is made", {{"cpus", options_.cpus},
+                                      {"memory_mib", options_.memory / layout::mib},
+                                      {"disks", used.disks.size()},
+                                      {"microseconds", microseconds(*metrics.machine_made - start)}});
     console_.attach((*machine)->serial());
     if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
     Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
@@ -98,7 +122,8 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     const MachineEnd end = (*machine)->wait();
     if (outcome == Console::Outcome::ended) outcome = console_.drain();
     metrics.status = status_of(outcome, end, metrics);
-    if (const auto traced = (*machine)->finish_trace(); !traced) warn(traced.error());
+    log_.info("the machine ended", {{"end", metrics.end}, {"status", metrics.status}});
+    if (const auto traced = (*machine)->finish_trace(); !traced) log_.warning(traced.error().message());
     if (!options_.metrics.empty()) {
         const std::array<std::span<const std::byte>, 3> not_ours = {(*machine)->guest_memory(),
                                                                     used.flash_variables, used.flash_code};
@@ -125,7 +150,7 @@ int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& 
     metrics.end = end.kind == MachineEnd::Kind::exited  ? "exited"
                   : end.kind == MachineEnd::Kind::reset ? "reset"
                                                         : "died";
-    if (end.kind == MachineEnd::Kind::died) fmt::print(stderr, "vmm: {}\n", end.explanation);
+    if (end.kind == MachineEnd::Kind::died) log_.error(end.explanation);
     return end.status;
 }
 
@@ -137,12 +162,13 @@ Result<void> check_host(const KvmSystem& system, const RunOptions& options) {
     return {};
 }
 
-}  // namespace
-
-Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_start) {
-    auto inputs = load_inputs(options);
+Result<int> run_guest(const RunOptions& options, const Log& log, std::chrono::nanoseconds process_start) {
+    auto inputs = load_inputs(options, log);
     if (!inputs) return std::unexpected(inputs.error());
     const auto inputs_read = SystemClock().now();
+    log.info("the inputs are read", {{"kernel", options.kernel},
+                                     {"boot", options.boot == BootMethod::direct ? "direct" : "uefi"},
+                                     {"microseconds", microseconds(inputs_read - process_start)}});
     const auto system = KvmSystem::open();
     if (!system) return std::unexpected(system.error());
     if (auto fits = check_host(*system, options); !fits) return std::unexpected(fits.error());
@@ -157,11 +183,24 @@ Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_star
     Result<int> status = 0;
     {
         Console console(*wake, *signals);
-        status = Run(options, *inputs, *system, console, *signals).to_the_end(metrics);
+        status = Run(options, log, *inputs, *system, console, *signals).to_the_end(metrics);
     }
     if (!status || options.metrics.empty()) return status;
-    if (const auto written = write_metrics(options.metrics, metrics); !written) warn(written.error());
+    if (const auto written = write_metrics(options.metrics, metrics); !written)
+        log.warning(written.error().message());
     return status;
+}
+
+}  // namespace
+
+Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_start) {
+    const auto log = Log::open(options.log);
+    if (!log) return std::unexpected(log.error());
+    const auto status = run_guest(options, *log, process_start);
+    if (status) return status;
+    std::fflush(stdout);
+    log->error(status.error().message());
+    return platform::status_vmm_failed;
 }
 
 }  // namespace exo::vmm

@@ -25,6 +25,7 @@ std::string put_firmware(const TestFolder& folder) {
 struct InputsTest : testing::Test {
     TestFolder folder;
     RunOptions options;
+    Log log = *Log::open({});
 
     InputsTest() {
         options.kernel = folder.put("exo.efi", efi_application());
@@ -32,7 +33,7 @@ struct InputsTest : testing::Test {
         options.memory = 64u << 20;
     }
     void expect_refused(const char* text) const {
-        const auto inputs = load_inputs(options);
+        const auto inputs = load_inputs(options, log);
         ASSERT_FALSE(inputs) << text;
         EXPECT_THAT(inputs.error().message(), HasSubstr(text));
     }
@@ -40,7 +41,7 @@ struct InputsTest : testing::Test {
 
 TEST_F(InputsTest, GoodOnesAreOpened) {
     options.disks = {{.path = folder.put("a.img", std::string(1024, 'a'))}};
-    const auto inputs = load_inputs(options);
+    const auto inputs = load_inputs(options, log);
     ASSERT_TRUE(inputs) << inputs.error().message();
     EXPECT_EQ(inputs->disks.size(), 1u);
     EXPECT_EQ(inputs->disks[0]->geometry().size, 1024u);
@@ -66,7 +67,7 @@ TEST_F(InputsTest, OneDiskTwiceOnlyWhenNobodyWrites) {
     options.disks[0].read_only = true;
     expect_refused("as two disks");
     options.disks[1].read_only = true;
-    EXPECT_TRUE(load_inputs(options));
+    EXPECT_TRUE(load_inputs(options, log));
 }
 
 TEST_F(InputsTest, TruncatedFirmware) {
@@ -83,7 +84,7 @@ TEST_F(InputsTest, FilesThatCannotBeWrittenAreToldBeforeAnythingRuns) {
     options.trace_io = folder / "absent/t";
     expect_refused("--trace-io");
     options.trace_io.clear();
-    EXPECT_TRUE(load_inputs(options));
+    EXPECT_TRUE(load_inputs(options, log));
     EXPECT_FALSE(std::filesystem::exists(folder / "m.json")) << "checked, not written";
 }
 
