@@ -28,15 +28,16 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
     return spdlog::level::err;
 }
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
     using Json = nlohmann::json;
     return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string as_json(std::string_view text, Log::Fields fields) {
-    std::string line = "\"message\":" + quoted(text);
+    std::string line = "\"message\":" + json_string(text);
     for (const Log::Field& field : fields)
-        line += fmt::format(",{}:{}", quoted(field.name), field.number ? field.value : quoted(field.value));
+        line += fmt::format(",{}:{}", json_string(field.name),
+                            field.number ? field.value : json_string(field.value));
     return line;
 }
 
@@ -44,7 +45,7 @@ std::string as_text(std::string_view text, Log::Fields fields) {
     std::string line(text);
     for (const Log::Field& field : fields) {
         const bool plain = field.value.find_first_of(" \t\n\"") == std::string::npos && !field.value.empty();
-        line += fmt::format(" {}={}", field.name, plain ? field.value : quoted(field.value));
+        line += fmt::format(" {}={}", field.name, plain ? field.value : json_string(field.value));
     }
     return line;
 }
