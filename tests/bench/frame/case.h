@@ -14,7 +14,8 @@ struct Run {
         0;  ///< TSC ticks from the moment all parties had started to the end of the last one
     std::uint64_t operations = 0;  ///< what the unit counts: messages, round trips …
     bool verified = false;         ///< the data that came out was the data that went in
-    std::optional<std::uint64_t> hit_rate = {};  ///< of the cache that is measured, in hundredths of a percent
+    std::optional<std::uint64_t> hit_rate =
+        {};  ///< of the cache that is measured, in hundredths of a percent
 };
 
 /// Where a case runs. Parties are functions that run at the same time, each on a CPU of its own.
