@@ -84,10 +84,15 @@ void free_twice() {
     delete again;
 }
 
-/// On the last processor, while this one hears no interrupt: it must stop all the same.
+/// Interrupts are off, so that this one stays this one.
+unsigned another_cpu() {
+    return (arch::current_cpu() + 1) % arch::cpu_count();
+}
+
+/// While this one hears no interrupt: it must stop all the same.
 void panic_elsewhere() {
     const arch::InterruptGuard deaf;
-    arch::call_on_cpu(arch::cpu_count() - 1, [](void*) { panic("asked for by `crash elsewhere`"); }, nullptr);
+    arch::call_on_cpu(another_cpu(), [](void*) { panic("asked for by `crash elsewhere`"); }, nullptr);
 }
 
 void take_locks_in_both_orders() {
@@ -107,7 +112,8 @@ void take_for_ever(void*) EXO_THREAD_SAFETY(no_thread_safety_analysis) {
 }
 void spin_without_end() {
     if (EXO_LOCK_CHECKS == 0) return;  // then it would be without end
-    arch::call_on_cpu(arch::cpu_count() - 1, take_for_ever, nullptr);
+    const arch::InterruptGuard here;
+    arch::call_on_cpu(another_cpu(), take_for_ever, nullptr);
     const Locked guard(never_given_back);
 }
 
