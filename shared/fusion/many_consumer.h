@@ -69,6 +69,18 @@ class ManyConsumer {
         return taken;
     }
 
+    /// Whether the next message is there; another consumer may take it first.
+    bool has_messages() const {
+        const std::uint64_t& claimed = ring_.header().consumer.claimed;
+        std::uint64_t expected = Atomics::load_acquire(claimed);
+        for (;;) {
+            if (count_published(static_cast<std::uint32_t>(expected), 1) != 0) return true;
+            const std::uint64_t now = Atomics::load_acquire(claimed);
+            if (now == expected) return false;
+            expected = now;
+        }
+    }
+
     /// As SingleConsumer's.
     bool must_notify() {
         RingHeader& header = ring_.header();

@@ -52,6 +52,9 @@ class BasicProducer {
         return claim_.count_free(ring_, wanted);
     }
 
+    /// Whether the next slot is free; another producer may take it first.
+    bool has_room() { return claim_.has_room(ring_); }
+
     /// Sends up to 56 bytes, copied into the slot.
     std::expected<void, SendError> send_inline(std::span<const std::byte> bytes, std::uint8_t flags = 0,
                                                Kind kind = Kind::inline_data) {

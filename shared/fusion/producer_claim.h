@@ -67,6 +67,8 @@ class SingleProducerClaim {
         return free_until_ - position_ >= wanted ? wanted : look(ring, position_, wanted);
     }
 
+    bool has_room(const Placement<Atomics>& ring) { return count_free(ring, 1) != 0; }
+
     bool report(RingHeader& header) {
         const std::uint32_t before = std::exchange(reported_, position_);
         return advance_and_check<Atomics>(header.producer.published, before, position_, header.consumer_wake);
@@ -138,6 +140,17 @@ class ManyProducerClaim {
                 unreported_ += count;
                 return {position, count};
             }
+        }
+    }
+
+    bool has_room(const Placement<Atomics>& ring) const {
+        const std::uint64_t& claimed = ring.header().producer.claimed;
+        std::uint64_t expected = Atomics::load_acquire(claimed);
+        for (;;) {
+            if (count_free_run(ring, static_cast<std::uint32_t>(expected), 1) != 0) return true;
+            const std::uint64_t now = Atomics::load_acquire(claimed);
+            if (now == expected) return false;
+            expected = now;
         }
     }
 

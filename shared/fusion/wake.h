@@ -21,6 +21,7 @@ enum class WaitState : std::uint32_t {
     polling = 0,         ///< looks by itself: never notify
     about_to_sleep = 1,  ///< has not finished its last look; a notification is needed but may be spurious
     sleeping = 2,        ///< sleeps until notified
+    group = 3,           ///< several may sleep: each step forward is worth a notification, whatever notify_at
 };
 
 /// The word a waiter publishes, one snapshot of state and index.
@@ -36,7 +37,8 @@ static_assert(sizeof(WakeWord) == 8 && offsetof(WakeWord, notify_at) == 0 && off
 /// True if progress from position `before` to `after` passes the position the waiter asked for. Positions
 /// wrap at 2^32. A state the contract does not know counts as sleeping: a needless notification is harmless.
 constexpr bool passes(WakeWord wake, std::uint32_t before, std::uint32_t after) {
-    return wake.state != WaitState::polling && after - wake.notify_at - 1 < after - before;
+    if (wake.state == WaitState::polling) return false;
+    return wake.state == WaitState::group || after - wake.notify_at - 1 < after - before;
 }
 
 /// The notifier's part where it alone writes `progress`: called after it has published or released the slots
@@ -54,10 +56,11 @@ template <class Atomics = NativeAtomics>
 bool add_and_check(std::uint32_t& progress, std::uint32_t count, const WakeLine& wake) {
     const std::uint32_t after = Atomics::fetch_add(progress, count) + count;
     const WakeWord word = WakeWord::from_word(Atomics::load_seq_cst(wake.word));
-    return word.state != WaitState::polling && after - word.notify_at - 1 < (1U << 31);
+    if (word.state == WaitState::polling) return false;
+    return word.state == WaitState::group || after - word.notify_at - 1 < (1U << 31);
 }
 
-/// The waiter's part; one party at a time waits on a wake line.
+/// The waiter's part; one party at a time waits on a wake line, or a group that takes turns under a lock.
 template <class Atomics = NativeAtomics>
 class Waiter {
   public:
@@ -78,6 +81,23 @@ class Waiter {
         }
         Atomics::store_release(wake_->word, WakeWord{notify_at, WaitState::sleeping}.to_word());
         return true;
+    }
+
+    /// The same for one of a group, with the group's lock held: asks for a notification of every step forward
+    /// until wake(), which is called, under the lock as well, when nobody sleeps any more. `first` says that
+    /// nobody sleeps yet.
+    template <class Found>
+    bool prepare_group(bool first, Found found) {
+        if (first) Atomics::store_seq_cst(wake_->word, WakeWord{0, WaitState::group}.to_word());
+        static_cast<void>(Atomics::load_seq_cst(*progress_));
+        if (!found()) return true;
+        if (first) wake();
+        return false;
+    }
+    /// Whether a group sleeps, or is about to. Ordered behind a claim, as the announcement is before the
+    /// look.
+    bool is_group() const {
+        return WakeWord::from_word(Atomics::load_seq_cst(wake_->word)).state == WaitState::group;
     }
 
     /// The sleep is over, or was not begun: no notifications from here on.

@@ -29,6 +29,12 @@ TEST(WakePasses, NeverWhilePolling) {
     EXPECT_FALSE(passes({10, WaitState::polling}, 0, 100));
 }
 
+TEST(WakePasses, ForAGroupWithEveryStep) {
+    constexpr WakeWord group{0, WaitState::group};
+    EXPECT_TRUE(passes(group, 10, 11));
+    EXPECT_TRUE(passes(group, 0xffff'ffff, 0));
+}
+
 TEST(WakePasses, AnUnknownStateIsNotifiedToBeSafe) {
     EXPECT_TRUE(passes({10, static_cast<WaitState>(99)}, 0, 100));
 }
@@ -108,6 +114,28 @@ TEST(Wake, OfManyProducersEachOneNotifiesASleeper) {
     ASSERT_TRUE(second.send(3U));
     EXPECT_TRUE(second.must_notify());
     EXPECT_TRUE(channel.producer.must_notify());
+}
+
+TEST(Wake, AGroupIsNotifiedOfEachStepUntilItWakes) {
+    Channel<ManyToManyRing> channel(4);
+    RingHeader& header = channel.ring.header();
+    Waiter<> group(header.consumer_wake, header.producer.published);
+    const auto look = [&] { return channel.consumer.has_messages(); };
+    EXPECT_FALSE(group.is_group());
+    ASSERT_TRUE(group.prepare_group(true, look));
+    EXPECT_TRUE(group.is_group());
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(channel.producer.send(i));
+        EXPECT_TRUE(channel.producer.must_notify());
+    }
+    EXPECT_FALSE(group.prepare_group(false, look));
+    EXPECT_TRUE(group.is_group());  // the others still sleep
+    group.wake();
+    ASSERT_TRUE(channel.producer.send(3U));
+    EXPECT_FALSE(channel.producer.must_notify());
+    EXPECT_FALSE(channel.producer.has_room());
+    EXPECT_FALSE(group.prepare_group(true, look));
+    EXPECT_FALSE(group.is_group());
 }
 
 TEST(Wake, ALieAboutProgressDoesNotKeepTheConsumerAwake) {
