@@ -75,12 +75,13 @@ def qemu_arguments(number: int, disk: Disk, properties: str) -> list[str]:
 
 
 def sample(tool: str) -> Disk:
-    """An ext4 disk with real files, the machine's own documentation: what a first boot reads when no disk was named."""
+    """An ext4 disk with real files, the machine's own documentation: what a first boot reads when no disk was named. Read-only, so that
+    several machines can have it at once."""
     if not SAMPLE.exists():
         with Phase(tool, "making a small disk of this machine's documentation…"):
             SAMPLE.parent.mkdir(parents=True, exist_ok=True)
             make_ext4(SAMPLE, SAMPLE_SIZE)
-    return Disk(SAMPLE)
+    return Disk(SAMPLE, readonly=True)
 
 
 def make_ext4(target: Path, size: str) -> None:

@@ -39,7 +39,7 @@ def vmm_command(words: list[str], guest_command: list[str]) -> tuple[list[str], 
         extra += ["--kernel", str(GUEST)]
     if not disks:
         disks = [sample(TOOL)]
-        extra += ["--disk", str(disks[0].path)]
+        extra += ["--disk", f"{disks[0].path},readonly"]
     return [str(VMM), "run", *extra, *words, *(["--", *guest_command] if guest_command else [])], disks
 
 
