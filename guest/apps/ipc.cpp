@@ -17,8 +17,8 @@ constexpr Command command{"ipc", "[--json]", "measure channels between two threa
                           "only the counts mean anything.\n"};
 [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration = &command;
 
-constexpr std::uint64_t round_trips = 2'000;
-constexpr std::uint64_t stream = 50'000;
+constexpr std::uint64_t round_trips = 500;
+constexpr std::uint64_t stream = 5'000;
 constexpr unsigned rounds = 5;
 
 struct Row {

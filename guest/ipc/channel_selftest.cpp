@@ -26,7 +26,7 @@ ThreadHandle spawn(TestReport& report, Body&& body) {
 }
 
 void stream_arrives_whole(TestReport& report) {
-    constexpr std::uint64_t count = 3'000;
+    constexpr std::uint64_t count = 1'000;
     for (const std::uint32_t capacity : {2U, 64U}) {
         auto channel = Channel<std::uint64_t>::create(capacity);
         if (!report.expect(channel.has_value(), "the channel could not be made")) return;
