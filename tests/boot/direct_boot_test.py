@@ -12,7 +12,7 @@ NEEDS = ("kvm", "vmm", "guest")
 RUN = [str(VMM), "run", "--boot", "direct", "--kernel", str(GUEST)]
 
 
-@case("direct boot: digests of real disks, self-tests", needs=NEEDS, limit=200)
+@case("direct boot: digests of real disks, self-tests", needs=NEEDS, limit=600)
 def digests(test: Context) -> None:
     disks = all_disks(IN_BOX)
     words = [word for number in range(len(disks)) for word in ("sum", f"disk{number}", ";")]
@@ -25,7 +25,7 @@ def digests(test: Context) -> None:
     assert done.status == 0, f"status {done.status}"
 
 
-@case("direct boot: the least memory, memory above 4 GiB, one CPU and two", needs=NEEDS, limit=200)
+@case("direct boot: the least memory, memory above 4 GiB, one CPU and two", needs=NEEDS, limit=600)
 def sizes(test: Context) -> None:
     for memory, mib in (("64M", 63), ("3G", 3071)):
         for cpus in ("1", "2"):
@@ -41,7 +41,7 @@ def sizes(test: Context) -> None:
             assert times == sorted(times), f"the timeline is out of order: {boot}"
 
 
-@case("direct boot: a panic has function names, a restart starts afresh", needs=NEEDS, limit=200)
+@case("direct boot: a panic has function names, a restart starts afresh", needs=NEEDS, limit=600)
 def symbols_and_restart(test: Context) -> None:
     done = test.run([*RUN, "--", "crash", "panic"])
     assert done.status == 126, f"status {done.status}"

@@ -57,7 +57,7 @@ reboot -f
 """
 
 
-@case("vmm: Linux on 1 CPU boots without a complaint, restarts, keeps its disk, powers off", needs=NEEDS, limit=300)
+@case("vmm: Linux on 1 CPU boots without a complaint, restarts, keeps its disk, powers off", needs=NEEDS, limit=600)
 def restarts(test: Context) -> None:
     wipe(linux_data(), 512)
     done = test.run(launch("linux-restarts", REBOOT, *data_disk()), stdin=b"hello\n")
@@ -75,7 +75,7 @@ def wipe(disk: Path, size: int) -> None:
         file.write(bytes(size))
 
 
-@case("vmm: Linux by systemd-boot from a disk with an EFI system partition", needs=NEEDS, limit=300)
+@case("vmm: Linux by systemd-boot from a disk with an EFI system partition", needs=NEEDS, limit=600)
 def from_a_disk(test: Context) -> None:
     guest = linux_guest.guest()
     image = LOGS / "linux-esp.img"
