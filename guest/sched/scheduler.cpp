@@ -374,7 +374,12 @@ void Scheduler::on_interrupt_exit() EXO_THREAD_SAFETY(no_thread_safety_analysis)
     if (now >= cpu->next_timer_ns_.load(std::memory_order_relaxed)) scheduler.wake_due(*cpu, now);
     if (self.is_idle_) return;
     cpu->lock_.lock();
-    if (now >= cpu->preempt_at_ns_) cpu->look_again_.store(true);
+    if (now >= cpu->preempt_at_ns_) {
+        cpu->look_again_.store(true);
+        // A thread that keeps pre-emption off looks again when it allows it. A timer for a time that has come
+        // would interrupt it before each of its instructions.
+        cpu->preempt_at_ns_ = arch::no_deadline;
+    }
     program_timer(*cpu, now);
     cpu->lock_.unlock();
     if (self.preemption_off_ == 0) scheduler.reconsider(self);

@@ -170,6 +170,25 @@ TEST_P(ThreadTest, PreemptionCanBeKeptOff) {
     });
 }
 
+/// The end of its slice once came again and again, before the next instruction: whoever had pre-emption off
+/// then, the console above all, never got on.
+TEST_P(ThreadTest, TheEndOfASliceWithPreemptionOffInterruptsOnce) {
+    run([](Scheduler& scheduler) {
+        std::atomic<bool> stop = false;
+        std::vector<ThreadHandle> hogs;
+        for (unsigned i = 0; i < 2 * scheduler.cpu_count(); ++i)
+            hogs.push_back(must_spawn(scheduler, [&stop] {
+                while (!stop) arch::pause();
+            }));
+        {
+            const PreemptionGuard guard;
+            const std::uint64_t end = arch::now_ns() + 100 * ns_per_ms;
+            while (arch::now_ns() < end) arch::pause();
+        }
+        stop = true;
+    });
+}
+
 TEST_P(ThreadTest, EachHasDataOfItsOwn) {
     run([](Scheduler& scheduler) {
         static std::atomic<int> alive = 0;
