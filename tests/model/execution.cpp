@@ -19,9 +19,13 @@ std::uint64_t read_word(const void* word, std::size_t size) {
     return value;
 }
 
+/// SplitMix64's finaliser behind a multiplication, which keeps what was added before apart from what is added
+/// now: no value that a scenario stores makes a hash forget.
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-    hash = (hash ^ value) * 0x9fb2'1c65'1e98'df25;
-    return hash ^ (hash >> 32);
+    hash = hash * 0x9fb2'1c65'1e98'df25 + value + 0x9e37'79b9'7f4a'7c15;
+    hash = (hash ^ (hash >> 30)) * 0xbf58'476d'1ce4'e5b9;
+    hash = (hash ^ (hash >> 27)) * 0x94d0'49bb'1331'11eb;
+    return hash ^ (hash >> 31);
 }
 
 bool is_acquire(Order order) {
@@ -70,15 +74,15 @@ Execution* Execution::current() {
     return current_execution;
 }
 
-std::vector<Choice> Execution::choices() const {
-    std::vector<Choice> found;
+Choices Execution::choices() const {
+    Choices found;
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         const ThreadState& thread = threads_[i];
         const bool can_run = thread.status == Status::runnable ||
                              (thread.status == Status::waits_for_change && thread.changed_since_attempt) ||
                              (thread.status == Status::waits_for_event && *thread.event);
-        if (can_run) found.push_back({static_cast<std::uint8_t>(i), false});
-        if (!thread.buffer.empty()) found.push_back({static_cast<std::uint8_t>(i), true});
+        if (can_run) found.add({static_cast<std::uint8_t>(i), false});
+        if (!thread.buffer.empty()) found.add({static_cast<std::uint8_t>(i), true});
     }
     return found;
 }
@@ -87,7 +91,7 @@ void Execution::take(Choice choice) {
     ThreadState& thread = threads_[choice.thread];
     if (choice.flush) {
         const BufferedStore store = thread.buffer.front();
-        thread.buffer.pop_front();
+        thread.buffer.erase(thread.buffer.begin());
         running_ = choice.thread;
         note("store becomes visible", store.word, store.value);
         commit(choice.thread, store);
@@ -139,9 +143,9 @@ std::array<std::uint64_t, 2> Execution::fingerprint() const {
         }
     }
     for (const bool event : world_.events_) add(event);
-    for (const auto& [address, word] : words_) {
-        add(reinterpret_cast<std::uintptr_t>(address));
-        add(read_word(address, word.size));
+    for (const Word& word : words_) {
+        add(reinterpret_cast<std::uintptr_t>(word.address));
+        add(word.value);
         add_clock(word.released);
         add_clock(word.written);
         add_clock(word.read);
@@ -177,17 +181,25 @@ void Execution::scheduling_point() {
 }
 
 void Execution::remember(std::uint64_t result) {
-    self().history = mix(self().history + 1, result);
+    self().history = mix(self().history, result);
+}
+
+Execution::Word& Execution::word_at(const void* address) {
+    auto at = std::lower_bound(words_.begin(), words_.end(), address,
+                               [](const Word& word, const void* wanted) { return word.address < wanted; });
+    if (at == words_.end() || at->address != address) at = words_.insert(at, Word(address));
+    return *at;
 }
 
 std::uint64_t Execution::load(const void* word, std::size_t size, Order order) {
     scheduling_point();
     ThreadState& thread = self();
-    words_[word].size = size;
+    Word& shared = word_at(word);
+    shared.value = read_word(word, size);
     const auto own = std::find_if(thread.buffer.rbegin(), thread.buffer.rend(),
                                   [&](const BufferedStore& store) { return store.word == word; });
-    const std::uint64_t value = own != thread.buffer.rend() ? own->value : read_word(word, size);
-    if (own == thread.buffer.rend() && is_acquire(order)) thread.clock.join(words_[word].released);
+    const std::uint64_t value = own != thread.buffer.rend() ? own->value : shared.value;
+    if (own == thread.buffer.rend() && is_acquire(order)) thread.clock.join(shared.released);
     remember(value);
     note("loads", word, value);
     return value;
@@ -209,9 +221,8 @@ std::uint64_t Execution::fetch_add(void* word, std::size_t size, std::uint64_t i
     drain(running_);
     ThreadState& thread = self();
     const std::uint64_t before = read_word(word, size);
-    thread.clock.join(words_[word].released);
-    VectorClock clock = words_[word].released;  // a read-modify-write continues the release sequence
-    clock.join(thread.clock);
+    thread.clock.join(word_at(word).released);
+    const VectorClock clock = thread.clock;  // with that: a read-modify-write continues the release sequence
     ++thread.clock.at[running_];
     note("adds to", word, before);
     commit(running_, {word, size, before + increment, clock, true});
@@ -225,16 +236,16 @@ bool Execution::compare_exchange(void* word, std::size_t size, std::uint64_t& ex
     drain(running_);
     ThreadState& thread = self();
     const std::uint64_t found = read_word(word, size);
-    words_[word].size = size;
-    thread.clock.join(words_[word].released);
+    Word& shared = word_at(word);
+    shared.value = found;
+    thread.clock.join(shared.released);
     remember(found);
     if (found != expected) {
         note("fails to exchange", word, found);
         expected = found;
         return false;
     }
-    VectorClock clock = words_[word].released;
-    clock.join(thread.clock);
+    const VectorClock clock = thread.clock;
     ++thread.clock.at[running_];
     note("exchanges", word, desired);
     commit(running_, {word, size, desired, clock, true});
@@ -243,8 +254,8 @@ bool Execution::compare_exchange(void* word, std::size_t size, std::uint64_t& ex
 
 void Execution::commit(std::size_t thread, const BufferedStore& store) {
     std::memcpy(store.word, &store.value, store.size);
-    Word& word = words_[store.word];
-    word.size = store.size;
+    Word& word = word_at(store.word);
+    word.value = read_word(store.word, store.size);
     word.released = store.release ? store.clock : VectorClock{};
     for (std::size_t i = 0; i < threads_.size(); ++i) {
         if (i != thread) threads_[i].changed_since_attempt = true;
@@ -260,8 +271,7 @@ void Execution::drain(std::size_t thread) {
 /// that is the failure.
 void Execution::plain_write(void* to, const void* from, std::size_t size) {
     ThreadState& thread = self();
-    Word& word = words_[to];
-    word.size = size;
+    Word& word = word_at(to);
     if (!thread.clock.covers(word.written) || !thread.clock.covers(word.read))
         fail(
             fmt::format("data race: {} writes {} while another thread may use it", thread.name, name_of(to)));
@@ -269,21 +279,22 @@ void Execution::plain_write(void* to, const void* from, std::size_t size) {
     word.written.at[running_] = thread.clock.at[running_];
     word.read = {};
     std::memcpy(to, from, size);
-    note("writes", to, read_word(to, size));
+    word.value = read_word(to, size);
+    note("writes", to, word.value);
     if (failure_) scheduling_point();
 }
 
 void Execution::plain_read(void* to, const void* from, std::size_t size) {
     ThreadState& thread = self();
-    Word& word = words_[from];
-    word.size = size;
+    Word& word = word_at(from);
     if (!thread.clock.covers(word.written))
         fail(fmt::format("data race: {} reads {} while another thread may write it", thread.name,
                          name_of(from)));
     word.read.at[running_] = thread.clock.at[running_];
     std::memcpy(to, from, size);
-    remember(read_word(from, size));
-    note("reads", from, read_word(from, size));
+    word.value = read_word(from, size);
+    remember(word.value);
+    note("reads", from, word.value);
     if (failure_) scheduling_point();
 }
 

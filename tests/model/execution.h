@@ -57,6 +57,21 @@ struct Choice {
     bool operator==(const Choice&) const = default;
 };
 
+/// At most a step and a flush for each thread.
+class Choices {
+  public:
+    void add(Choice choice) { at_[count_++] = choice; }
+    std::size_t size() const { return count_; }
+    bool empty() const { return count_ == 0; }
+    Choice operator[](std::size_t i) const { return at_[i]; }
+    const Choice* begin() const { return at_.data(); }
+    const Choice* end() const { return at_.data() + count_; }
+
+  private:
+    std::array<Choice, 2 * max_threads> at_;
+    std::size_t count_ = 0;
+};
+
 enum class Order : std::uint8_t { relaxed, acquire, release, acq_rel, seq_cst };
 
 class Execution {
@@ -71,7 +86,7 @@ class Execution {
     /// The execution whose thread is running now; null while a scenario is set up.
     static Execution* current();
 
-    std::vector<Choice> choices() const;
+    Choices choices() const;
     void take(Choice choice);
     bool all_finished() const;
     void run_final_check();
@@ -113,31 +128,35 @@ class Execution {
         Fiber* fiber;
         Status status = Status::runnable;
         const bool* event = nullptr;
-        std::deque<BufferedStore> buffer;
+        std::vector<BufferedStore> buffer;  // the oldest first
         VectorClock clock;
         std::uint64_t history = 0;
         std::uint64_t history_before_attempt = 0;
         bool changed_since_attempt = false;
     };
     struct Word {
-        std::size_t size = 8;
-        VectorClock released;  // what an acquire load of the present value synchronises with
-        VectorClock written;   // the last plain write
-        VectorClock read;      // plain reads since then
+        explicit Word(const void* where) : address(where) {}
+
+        const void* address;
+        std::uint64_t value = 0;  // kept here too: the memory may be a stack frame's that is gone
+        VectorClock released;     // what an acquire load of the present value synchronises with
+        VectorClock written;      // the last plain write
+        VectorClock read;         // plain reads since then
     };
 
     ThreadState& self() { return threads_[running_]; }
+    /// Good until the next one is asked for.
+    Word& word_at(const void* address);
     void scheduling_point();
     void remember(std::uint64_t result);
     void commit(std::size_t thread, const BufferedStore& store);
     void drain(std::size_t thread);
-    void publish_clock(Word& word, ThreadState& thread, Order order);
     void note(const char* what, const void* word, std::uint64_t value);
     std::string name_of(const void* word) const;
 
     World world_;
     std::vector<ThreadState> threads_;
-    std::map<const void*, Word> words_;
+    std::vector<Word> words_;  // by address
     std::size_t running_ = 0;
     std::optional<std::string> failure_;
     bool record_;

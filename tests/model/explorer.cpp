@@ -9,7 +9,7 @@ namespace exo::model {
 namespace {
 
 struct Decision {
-    std::vector<Choice> choices;
+    Choices choices;
     std::size_t taken = 0;
 };
 
@@ -56,7 +56,7 @@ class Search {
         Execution execution(fibers_, scenario_, false);
         std::size_t depth = 0;
         while (!execution.failure()) {
-            const std::vector<Choice> choices = execution.choices();
+            const Choices choices = execution.choices();
             if (choices.empty()) break;
             if (choices.size() == 1) {
                 execution.take(choices[0]);
@@ -75,7 +75,7 @@ class Search {
         return true;
     }
 
-    bool enter_state(const Execution& execution, const std::vector<Choice>& choices) {
+    bool enter_state(const Execution& execution, const Choices& choices) {
         if (visited_.size() >= most_states_ || !visited_.insert(execution.fingerprint()).second) return false;
         result_.states = visited_.size();
         path_.push_back({choices});
@@ -109,7 +109,7 @@ Failure replay(const Scenario& scenario, const std::string& schedule) {
     const std::vector<Choice> wanted = parse(schedule);
     std::size_t depth = 0;
     while (!execution.failure()) {
-        const std::vector<Choice> choices = execution.choices();
+        const Choices choices = execution.choices();
         if (choices.empty()) break;
         Choice choice = choices[0];
         if (choices.size() > 1 && depth < wanted.size()) {

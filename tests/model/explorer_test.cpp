@@ -87,6 +87,29 @@ TEST(Explorer, StoresBecomeVisibleInOrder) {
     EXPECT_EQ(outcomes, (Outcomes{{0, 0}, {0, 1}, {1, 1}}));
 }
 
+/// What a thread has seen is part of the state, whatever the values: here it stores and loads the same one.
+TEST(Explorer, ALoadOfTheValueJustStoredIsNotForgotten) {
+    Outcomes outcomes;
+    const Result result = explore([&](World& world) {
+        TwoWords& words = two_words(world);
+        auto& one = *reinterpret_cast<std::uint64_t*>(world.memory(8).data());
+        one = 1;
+        const auto read = std::make_shared<std::pair<std::uint64_t, std::uint64_t>>();
+        world.thread("first", [=, &words, &one] {
+            ModelAtomics::store_relaxed(words.x, 1);
+            for (int i = 0; i < 2; ++i) check(ModelAtomics::load_relaxed(one) == 1, "nobody writes it");
+            read->first = ModelAtomics::load_relaxed(words.y);
+        });
+        world.thread("second", [=, &words] {
+            ModelAtomics::store_seq_cst(words.y, 1);
+            read->second = ModelAtomics::load_relaxed(words.x);
+        });
+        world.finally([=, &outcomes] { outcomes.insert(*read); });
+    });
+    EXPECT_TRUE(result.complete);
+    EXPECT_EQ(outcomes, (Outcomes{{0, 0}, {0, 1}, {1, 0}, {1, 1}}));
+}
+
 /// One thread writes plain data and raises a flag; the other waits for the flag and reads the data.
 template <class Raise, class See>
 Result hand_over(Raise raise, See see) {

@@ -294,6 +294,9 @@ struct ProgressInTwoSteps : ModelAtomics {
 TEST(BrokenChannel, ProgressInTwoSteps) {
     expect_found(many<ProgressInTwoSteps, ManyToOne>(1, 1, 1));
 }
+TEST(BrokenChannel, ProgressOfTwoSendersInTwoSteps) {
+    expect_found(many<ProgressInTwoSteps, ManyToOne>(2, 1, 2));
+}
 
 }  // namespace
 }  // namespace exo::guest

@@ -194,6 +194,19 @@ struct InTwoSteps : ModelAtomics {
 TEST(BrokenWake, WakeWordInTwoSteps) {
     expect_found(one_sleeper_two_wakers<InTwoSteps>());
 }
+/// A waker that finds the token there leaves the word as it is, so what it did before may become visible
+/// late.
+struct EqualIsNotWritten : ModelAtomics {
+    template <class Word>
+    static bool compare_exchange(Word& word, Word& expected, std::type_identity_t<Word> desired) {
+        if (expected != desired) return ModelAtomics::compare_exchange(word, expected, desired);
+        const Word found = ModelAtomics::load_relaxed(word);
+        return std::exchange(expected, found) == found;
+    }
+};
+TEST(BrokenWake, AWakerThatFindsATokenAndDoesNotWrite) {
+    expect_found(one_sleeper_two_wakers<EqualIsNotWritten>());
+}
 /// On x86 the bit then becomes visible after the queues have been looked at.
 TEST(BrokenWake, IdleBitByAPlainStore) {
     expect_found(one_idle_cpu<InTwoSteps>());
