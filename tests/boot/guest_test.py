@@ -163,16 +163,19 @@ def run_shell(test: Context) -> None:
 def bad_input(test: Context) -> None:
     folder = LOGS / "bad-input"
     folder.mkdir(exist_ok=True)
-    empty, text, odd, metrics_file = folder / "empty", folder / "text", folder / "odd", folder / "metrics"
+    empty, text, odd, cut, metrics_file = folder / "empty", folder / "text", folder / "odd", folder / "cut", folder / "metrics"
     empty.write_bytes(b"")
     text.write_bytes(b"not an EFI application\n" * 400)
     odd.write_bytes(b"x" * 1000)
+    cut.write_bytes(GUEST.read_bytes()[:-1000])
     kernel = ["--kernel", str(GUEST)]
     for words in (
         [], ["--kernel", str(folder / "missing")], ["--kernel", str(empty)], ["--kernel", str(text)], ["--kernel", str(folder)],
         [*kernel, "--disk", str(folder / "missing")], [*kernel, "--disk", str(odd)], [*kernel, "--disk", str(empty)],
         [*kernel, "--memory", "0"], [*kernel, "--memory", "1P"], [*kernel, "--cpus", "0"], [*kernel, "--cpus", "100000"],
         [*kernel, "--firmware", str(folder / "missing")], [*kernel, "--no-such-option"],
+        ["--kernel", str(cut)], ["--kernel", str(cut), "--boot", "direct"], ["--kernel", str(empty), "--boot", "direct"],
+        [*kernel, "--log-file", str(folder / "missing" / "log")],
     ):
         done = test.run([str(VMM), "run", *words, "--metrics", str(metrics_file)])
         assert done.status == 125, f"status {done.status} for {words}"

@@ -9,41 +9,15 @@
 
 #include "vmm/base/file_descriptor.h"
 #include "vmm/cli/size.h"
+#include "vmm/machine/pe_file.h"
 
 namespace exo::vmm {
 namespace {
 
 constexpr char give_efi[] = "Give the guest as one EFI application, such as build/release/guest/exo.efi.";
 
-namespace pe {
-constexpr std::size_t header_pointer = 0x3c;
-constexpr std::size_t machine = 4;           // from "PE\0\0"
-constexpr std::size_t optional_header = 24;  // likewise
-constexpr std::size_t subsystem = optional_header + 68;
-constexpr std::size_t headers_size = optional_header + 112;
-constexpr std::uint16_t machine_x86_64 = 0x8664;
-constexpr std::uint16_t magic_pe32_plus = 0x20b;
-constexpr std::uint16_t subsystem_efi_application = 10;
-}  // namespace pe
-
-std::uint16_t word_at(std::span<const std::byte> bytes, std::size_t offset) {
-    std::uint16_t value = 0;
-    std::memcpy(&value, bytes.data() + offset, sizeof(value));
-    return value;
-}
-
 bool starts_with(std::span<const std::byte> bytes, std::string_view magic) {
     return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
-}
-
-/// The PE header and all after it; empty when there is none.
-std::span<const std::byte> pe_header(std::span<const std::byte> image) {
-    if (!starts_with(image, "MZ") || image.size() < pe::header_pointer + 4) return {};
-    std::uint32_t offset = 0;
-    std::memcpy(&offset, image.data() + pe::header_pointer, sizeof(offset));
-    if (offset > image.size() || image.size() - offset < pe::headers_size) return {};
-    const auto header = image.subspan(offset);
-    return starts_with(header, std::string_view("PE\0\0", 4)) ? header : std::span<const std::byte>{};
 }
 
 }  // namespace
@@ -51,8 +25,8 @@ std::span<const std::byte> pe_header(std::span<const std::byte> image) {
 Result<void> check_efi_application(std::span<const std::byte> image, const std::string& name) {
     const std::string what = fmt::format("cannot boot {}", name);
     if (image.empty()) return fail(what, "the file is empty", give_efi);
-    const auto header = pe_header(image);
-    if (header.empty())
+    const auto pe = PeFile::parse(image);
+    if (!pe)
         return fail(what,
                     starts_with(image,
                                 "\x7f"
@@ -60,11 +34,11 @@ Result<void> check_efi_application(std::span<const std::byte> image, const std::
                         ? "it is an ELF file, not a PE file"
                         : "it is not a PE file",
                     give_efi);
-    if (word_at(header, pe::machine) != pe::machine_x86_64 ||
-        word_at(header, pe::optional_header) != pe::magic_pe32_plus)
+    if (pe->machine() != PeFile::machine_x86_64 || pe->magic() != PeFile::magic_pe32_plus)
         return fail(what, "it is a PE file for another processor, not for x86_64", give_efi);
-    if (word_at(header, pe::subsystem) != pe::subsystem_efi_application)
+    if (pe->subsystem() != PeFile::subsystem_efi_application)
         return fail(what, "it is a PE file, but not an EFI application", give_efi);
+    if (!pe->is_whole()) return fail(what, "it ends in the middle of a section: it was cut off", give_efi);
     return {};
 }
 

@@ -194,6 +194,8 @@ Result<int> run_guest(const RunOptions& options, const Log& log, std::chrono::na
 }  // namespace
 
 Result<int> run(const RunOptions& options, std::chrono::nanoseconds process_start) {
+    const auto writable = check_writable(options.log.file, "--log-file");
+    if (!writable) return std::unexpected(writable.error());
     const auto log = Log::open(options.log);
     if (!log) return std::unexpected(log.error());
     const auto status = run_guest(options, *log, process_start);

@@ -51,6 +51,13 @@ TEST_F(KernelImageTest, WhatIsNoEfiApplicationIsRefused) {
     expect_refused(image, "not a PE file");
 }
 
+/// It once went to the firmware, which said nothing that anyone could act on.
+TEST_F(KernelImageTest, AnImageThatWasCutOffIsRefused) {
+    const std::string whole = efi_application();
+    EXPECT_TRUE(check_efi_application(std::as_bytes(std::span(whole)), "kernel"));
+    expect_refused(whole.substr(0, whole.size() - 1), "it was cut off");
+}
+
 TEST_F(KernelImageTest, MissingFilesFoldersAndHugeFiles) {
     EXPECT_THAT(load_kernel(folder / "absent", memory).error().message(), HasSubstr("No such file"));
     EXPECT_THAT(load_kernel(folder.path(), memory).error().message(), HasSubstr("not a file"));

@@ -31,7 +31,7 @@ class TestFolder {
     std::filesystem::path path_;
 };
 
-/// The headers of an EFI application for x86_64, as far as anyone looks at them.
+/// The headers of an EFI application for x86_64, as far as anyone looks at them, and one section.
 inline std::string efi_application() {
     constexpr std::size_t header = 0x80;
     std::string image(1024, '\0');
@@ -40,7 +40,11 @@ inline std::string efi_application() {
     image.replace(header, 2, "PE");
     image.replace(header + 4, 2, "\x64\x86");
     image.replace(header + 24, 2, "\x0b\x02");
+    image[header + 6] = 1;  // section
     image[header + 24 + 68] = 10;
+    constexpr std::size_t section = header + 24;  // the optional header says that it has no bytes
+    static_assert(section + 24 <= header + 24 + 68);
+    image.replace(section + 16, 8, std::string_view("\0\x02\0\0\0\x02\0\0", 8));  // 512 bytes from 512 on
     return image;
 }
 

@@ -64,16 +64,17 @@ TEST(DirectKernelTest, ABzImageIsUnderstood) {
 }
 
 TEST(DirectKernelTest, WhatIsNoKernelIsRefused) {
-    expect_refused({}, "it is not an ELF file for x86_64");
+    expect_refused({}, "the file is empty");
     expect_refused(Bytes(4096), "it is not an ELF file for x86_64");
     expect_refused(kernel_files::pe_with_kernel({}), "it is not an ELF file for x86_64");
     Bytes other = kernel_files::elf_kernel();
     kernel_files::put(other, offsetof(Elf64_Ehdr, e_machine), std::uint16_t{EM_AARCH64});
     expect_refused(other, "it is not an ELF file for x86_64");
     Bytes pe = kernel_files::pe_with_kernel(kernel_files::elf_kernel());
-    kernel_files::put(pe, 0x80, std::array<char, 8>{'.', 'd', 'a', 't', 'a'});
-    pe.resize(0x200);
+    kernel_files::put(pe, kernel_files::pe_kernel_section, std::array<char, 8>{'.', 'd', 'a', 't', 'a'});
     expect_refused(pe, "without a kernel in a section '.kernel'");
+    pe.pop_back();
+    expect_refused(pe, "it was cut off");
 }
 
 TEST(DirectKernelTest, AnElfFileThatLiesIsRefused) {

@@ -66,6 +66,7 @@ inline Bytes elf_kernel() {
 }
 
 /// A PE file with `content` as the section `.kernel`.
+inline constexpr std::size_t pe_kernel_section = 0x90;  ///< its header
 inline Bytes pe_with_kernel(const Bytes& content) {
     constexpr std::size_t pe = 0x40;
     constexpr std::size_t sections = pe + 24 + 16;
@@ -77,10 +78,10 @@ inline Bytes pe_with_kernel(const Bytes& content) {
     put(file, pe + 6, std::uint16_t{2});
     put(file, pe + 20, std::uint16_t{16});
     put(file, sections, std::array<char, 8>{'.', 't', 'e', 'x', 't', 0, 0, 0});
-    put(file, sections + 40, std::array<char, 8>{'.', 'k', 'e', 'r', 'n', 'e', 'l', 0});
-    put(file, sections + 48, static_cast<std::uint32_t>(content.size()));
-    put(file, sections + 56, static_cast<std::uint32_t>(content.size() + 100));  // padded
-    put(file, sections + 60, raw);
+    put(file, pe_kernel_section, std::array<char, 8>{'.', 'k', 'e', 'r', 'n', 'e', 'l', 0});
+    put(file, pe_kernel_section + 8, static_cast<std::uint32_t>(content.size()));
+    put(file, pe_kernel_section + 16, static_cast<std::uint32_t>(content.size() + 100));  // padded
+    put(file, pe_kernel_section + 20, raw);
     file.resize(raw);
     file.insert(file.end(), content.begin(), content.end());
     file.resize(file.size() + 100);

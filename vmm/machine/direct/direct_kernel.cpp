@@ -4,7 +4,7 @@
 
 #include "vmm/machine/direct/elf_kernel.h"
 #include "vmm/machine/direct/linux_kernel.h"
-#include "vmm/machine/direct/pe_section.h"
+#include "vmm/machine/pe_file.h"
 
 namespace exo::vmm {
 namespace {
@@ -16,15 +16,15 @@ constexpr char give_a_kernel[] =
 std::expected<DirectKernel, std::string> parse(std::span<const std::byte> file) {
     // A bzImage with an EFI stub is a PE file too.
     if (is_bzimage(file)) return parse_linux_kernel(file);
-    if (const auto inside = pe_section(file, kernel_section)) {
-        auto kernel = parse_elf_kernel(*inside);
-        if (kernel) kernel->symbols = *inside;
-        return kernel;
-    }
-    constexpr std::string_view mz = "MZ";
-    if (file.size() >= mz.size() && std::memcmp(file.data(), mz.data(), mz.size()) == 0)
-        return std::unexpected("it is a PE file without a kernel in a section '.kernel'");
-    return parse_elf_kernel(file);
+    const auto pe = PeFile::parse(file);
+    if (!pe) return file.empty() ? std::unexpected("the file is empty") : parse_elf_kernel(file);
+    const auto inside = pe->section(kernel_section);
+    if (!inside)
+        return std::unexpected(pe->is_whole() ? "it is a PE file without a kernel in a section '.kernel'"
+                                              : "it ends in the middle of a section: it was cut off");
+    auto kernel = parse_elf_kernel(*inside);
+    if (kernel) kernel->symbols = *inside;
+    return kernel;
 }
 
 }  // namespace
