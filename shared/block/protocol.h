@@ -11,7 +11,7 @@ inline constexpr std::uint16_t pci_vendor = 0x1af4;
 inline constexpr std::uint16_t pci_device = 0x10f0;
 inline constexpr std::uint32_t magic = 0x4b4c'4246;  // "FBLK"
 /// Major in the top half: a driver refuses another major. Minor: fields only added.
-inline constexpr std::uint32_t version = 0x0001'0000;
+inline constexpr std::uint32_t version = 0x0001'0001;
 
 inline constexpr std::uint32_t sector_size = 512;
 inline constexpr std::uint32_t page_size = 4096;
@@ -139,6 +139,11 @@ enum class Status : std::uint32_t {
     no_space = 6,  ///< the host's storage is full
 };
 inline constexpr std::uint32_t status_count = 7;
+
+/// How long a published completion waits at most until a guest that sleeps, and asked for a later position,
+/// is interrupted all the same: microseconds, by the request's urgency. Urgent ones do not wait.
+inline constexpr std::uint32_t coalescing_normal_us = 50;
+inline constexpr std::uint32_t coalescing_relaxed_us = 500;
 
 /// Payload of one completion slot (kind `inline_data`, length 56). Times are host TSC ticks, 0 when the
 /// request was not traced.

@@ -108,7 +108,14 @@ class SingleConsumer {
         return waiter().prepare(position_ + messages - 1, ring_.shape().producers,
                                 [&] { return has_messages(messages); });
     }
-    /// After the sleep that prepare_sleep() allowed, however it ended.
+    /// The same where the producer may notify sooner, by a rule of the protocol that the ring carries.
+    /// Returns false if there is any message: all that are there must be taken first, since the producer may
+    /// have published them while this side did not sleep, and then owes no notification for them.
+    bool prepare_sleep_at_most(std::uint32_t messages) {
+        return waiter().prepare(position_ + messages - 1, ring_.shape().producers,
+                                [&] { return has_messages(); });
+    }
+    /// After the sleep that either allowed, however it ended.
     void finish_sleep() { waiter().wake(); }
 
   private:

@@ -108,6 +108,19 @@ class BasicProducer {
     /// notified now.
     bool must_notify() { return claim_.report(ring_.header()); }
 
+    /// After must_notify(): whether the consumer sleeps, or is about to, whatever position it waits for. For
+    /// protocols that notify sooner than it asked for.
+    bool consumer_sleeps() const {
+        const std::uint64_t word = Atomics::load_seq_cst(ring_.header().consumer_wake.word);
+        return WakeWord::from_word(word).state != WaitState::polling;
+    }
+    /// Whether the consumer has taken all that was published.
+    bool is_drained()
+        requires(sharing == Sharing::one)
+    {
+        return free_slots(capacity()) == capacity();
+    }
+
     /// To be called before this side sleeps for want of `slots` free slots (at most the capacity). Returns
     /// false if they are free by now: do not sleep.
     bool prepare_sleep(std::uint32_t slots = 1)

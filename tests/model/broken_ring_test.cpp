@@ -179,6 +179,12 @@ TEST(BrokenWake, LookBeforeTheAnnouncement) {
     expect_found(consumer_sleeps<ModelAtomics, SpscRing>(1, 2, look_first), "consumer sleeps");
 }
 
+/// A message that came before the announcement is owed no notification, and the look passes it by.
+TEST(BrokenWake, LookForAllThatIsWaitedFor) {
+    const auto look_for_three = [](auto& consumer) { return consumer.prepare_sleep(3); };
+    expect_found(told_when_nothing_is_left<ModelAtomics>(2, look_for_three), "consumer sleeps");
+}
+
 /// Many producers finish in any order: the one that passes a position need not be the one that publishes its
 /// slot.
 TEST(BrokenWake, ManyProducersTreatedAsOne) {

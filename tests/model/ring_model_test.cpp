@@ -70,6 +70,10 @@ TEST(RingModel, ASleepUntilTwoMessagesEndsWithTheSecond) {
     });
 }
 
+TEST(RingModel, NoWakeUpThatWasPutOffIsLost) {
+    expect_correct(told_when_nothing_is_left<Atomics>(2));
+}
+
 TEST(RingModel, BothSidesSleep) {
     expect_correct([](World& world) {
         const auto ring = make_ring<SpscRing<Atomics>>(world, 2);

@@ -235,6 +235,43 @@ Scenario consumer_sleeps(int producers, std::uint64_t each, Sleep may_sleep = sl
     };
 }
 
+inline constexpr auto sleep_until_three_at_most = [](auto& consumer) {
+    return consumer.prepare_sleep_at_most(3);
+};
+
+/// The consumer asks for a position that no message reaches; the producer notifies when it knows of a sleeper
+/// and has no more to send, as block devices do.
+template <class Atomics, class Sleep = decltype(sleep_until_three_at_most)>
+Scenario told_when_nothing_is_left(std::uint64_t messages, Sleep may_sleep = sleep_until_three_at_most) {
+    return [=](World& world) {
+        const auto ring = make_ring<SpscRing<Atomics>>(world, 4);
+        bool& event = world.event();
+        const auto producer = make_end<typename SpscRing<Atomics>::Producer>(ring);
+        world.thread("producer", [=, &event] {
+            bool held_back = false;
+            for (std::uint64_t i = 0; i < messages; ++i) {
+                send_by_trying(*producer, i);
+                const bool passed = producer->must_notify();
+                held_back = !passed && producer->consumer_sleeps();
+                if (passed) notify(event);
+            }
+            if (held_back && producer->consumer_sleeps() && !producer->is_drained()) notify(event);
+        });
+        const auto consumer = make_end<typename SpscRing<Atomics>::Consumer>(ring);
+        world.thread("consumer", [=, &event] {
+            for (std::uint64_t taken = 0; taken < messages;) {
+                std::uint64_t value;
+                if (consumer->recv(value)) {
+                    ++taken;
+                } else if (may_sleep(*consumer)) {
+                    sleep_on(event);
+                    consumer->finish_sleep();
+                }
+            }
+        });
+    };
+}
+
 /// Reports a failure with all that is needed to look into it.
 inline void expect_correct(const Scenario& scenario) {
     if (const char* schedule = std::getenv("EXO_MODEL_SCHEDULE")) {

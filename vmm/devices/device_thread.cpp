@@ -8,14 +8,18 @@
 
 namespace exo::vmm {
 
-Result<std::unique_ptr<DeviceThread>> DeviceThread::create(QueueDevice& device, std::string name) {
+Result<std::unique_ptr<DeviceThread>> DeviceThread::create(QueueDevice& device, const Clock& clock,
+                                                           std::string name) {
     FileDescriptor waiter(::epoll_create1(EPOLL_CLOEXEC));
     if (!waiter) return fail_errno("I/O thread of " + name, errno);
     auto stop = EventFd::create();
     if (!stop) return std::unexpected(stop.error());
-    std::unique_ptr<DeviceThread> thread(
-        new DeviceThread(device, std::move(name), std::move(waiter), std::move(*stop)));
+    auto timer = TimerFd::create();
+    if (!timer) return std::unexpected(timer.error());
+    std::unique_ptr<DeviceThread> thread(new DeviceThread(device, clock, std::move(name), std::move(waiter),
+                                                          std::move(*stop), std::move(*timer)));
     auto watched = thread->watch(thread->stop_.get());
+    if (watched) watched = thread->watch(thread->timer_.get());
     if (watched && device.completion_fd() >= 0) watched = thread->watch(device.completion_fd());
     for (std::uint32_t queue = 0; watched && queue < device.queue_count(); ++queue)
         watched = thread->watch(device.doorbell_fd(queue));
@@ -23,8 +27,14 @@ Result<std::unique_ptr<DeviceThread>> DeviceThread::create(QueueDevice& device, 
     return thread;
 }
 
-DeviceThread::DeviceThread(QueueDevice& device, std::string name, FileDescriptor waiter, EventFd stop)
-    : device_(device), name_(std::move(name)), waiter_(std::move(waiter)), stop_(std::move(stop)) {}
+DeviceThread::DeviceThread(QueueDevice& device, const Clock& clock, std::string name, FileDescriptor waiter,
+                           EventFd stop, TimerFd timer)
+    : device_(device),
+      clock_(clock),
+      name_(std::move(name)),
+      waiter_(std::move(waiter)),
+      stop_(std::move(stop)),
+      timer_(std::move(timer)) {}
 
 DeviceThread::~DeviceThread() {
     stop();
@@ -75,6 +85,8 @@ void DeviceThread::quiesce() const {
 }
 
 void DeviceThread::wait() const {
+    // A timer that was set for a deadline before may end the wait for nothing.
+    if (const Deadline deadline = device_.deadline()) timer_.set(*deadline - clock_.now());
     std::array<epoll_event, 8> events;
     static_cast<void>(::epoll_wait(waiter_.get(), events.data(), static_cast<int>(events.size()), -1));
 }

@@ -5,9 +5,11 @@
 #include <string>
 #include <thread>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/error.h"
 #include "vmm/base/event_fd.h"
 #include "vmm/base/file_descriptor.h"
+#include "vmm/base/timer_fd.h"
 #include "vmm/devices/queue_device.h"
 
 namespace exo::vmm {
@@ -15,8 +17,10 @@ namespace exo::vmm {
 /// The I/O thread of one device: waits for doorbells and completions and has the device serve them.
 class DeviceThread {
   public:
-    /// `name` is what the host shows for the thread; 15 characters of it count.
-    static Result<std::unique_ptr<DeviceThread>> create(QueueDevice& device, std::string name);
+    /// @param clock  the device's; both outlive the thread
+    /// @param name   what the host shows for the thread; 15 characters of it count
+    static Result<std::unique_ptr<DeviceThread>> create(QueueDevice& device, const Clock& clock,
+                                                        std::string name);
     /// Stops.
     ~DeviceThread();
     DeviceThread(const DeviceThread&) = delete;
@@ -29,16 +33,19 @@ class DeviceThread {
     void stop();
 
   private:
-    DeviceThread(QueueDevice& device, std::string name, FileDescriptor waiter, EventFd stop);
+    DeviceThread(QueueDevice& device, const Clock& clock, std::string name, FileDescriptor waiter,
+                 EventFd stop, TimerFd timer);
     Result<void> watch(int fd) const;
     void run() const;
     void wait() const;
     void quiesce() const;
 
     QueueDevice& device_;
+    const Clock& clock_;
     std::string name_;
     FileDescriptor waiter_;  // an epoll instance
     EventFd stop_;
+    TimerFd timer_;
     std::atomic<bool> stopping_ = false;
     std::thread thread_;
 };

@@ -56,6 +56,7 @@ bool FusionBlk::service() {
 /// with the same notification.
 bool FusionBlk::work() {
     shared_.now = clock_.now();
+    deadline_.reset();
     bool more = reap();
     for (Queue& queue : queues_) {
         if (queue.engine) queue.engine->pick_up(shared_);
@@ -68,8 +69,11 @@ bool FusionBlk::work() {
     }
     for (Queue& queue : queues_) {
         if (!queue.engine) continue;
-        if (queue.engine->publish(shared_)) due_.push_back(queue.registers.vector);
+        bool interrupt = queue.engine->publish(shared_);
         more |= !queue.engine->settle(shared_);
+        interrupt |= queue.engine->coalesced_interrupt(shared_);
+        if (interrupt) due_.push_back(queue.registers.vector);
+        deadline_ = earlier(deadline_, queue.engine->deadline());
         if (queue.engine->broken()) {
             queue.registers.state = QueueState::broken;
             status_ = DeviceStatus::failed;

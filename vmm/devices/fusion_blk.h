@@ -48,6 +48,7 @@ class FusionBlk final : public QueueDevice {
     int doorbell_fd(std::uint32_t queue) const override { return doorbells_.fd(queue); }
     int completion_fd() const override { return disk_.completion_fd(); }
     bool service() override;
+    Deadline deadline() const override { return deadline_; }
     void reset() override;
     bool quiescent() const override;
 
@@ -100,6 +101,7 @@ class FusionBlk final : public QueueDevice {
     std::uint32_t queue_select_ = 0;
     std::vector<Queue> queues_;
 
+    Deadline deadline_;               // of the I/O thread alone
     std::vector<std::uint32_t> due_;  // vectors to raise when the lock is free; of the I/O thread alone
 };
 

@@ -48,7 +48,6 @@ FusionBlkQueue::FusionBlkQueue(const fusion::Ring& submission, const fusion::Rin
                                const Setup& setup)
     : setup_(setup),
       submission_ring_(submission),
-      completion_ring_(completion),
       submissions_(submission),
       completions_(completion),
       entries_(setup.capacity) {
@@ -168,9 +167,29 @@ void FusionBlkQueue::finish(const block::Completion& completion, block::Urgency 
     urgencies_.push_back(urgency);
 }
 
-bool FusionBlkQueue::passes_urgent(std::size_t sent) const {
-    const auto passed = std::span(urgencies_).first(sent);
-    return std::ranges::find(passed, block::Urgency::urgent) != passed.end();
+/// `told` are the urgencies of what was published just now.
+bool FusionBlkQueue::interrupt_due(std::span<const block::Urgency> told, FusionBlkShared& shared) {
+    const bool passed = completions_.must_notify();
+    if (!setup_.has_interrupt) return false;
+    const bool sleeps = passed || completions_.consumer_sleeps();
+    if (sleeps && !passed && std::ranges::find(told, block::Urgency::urgent) == told.end()) {
+        for (const block::Urgency urgency : told) coalescing_.hold(urgency, shared.now);
+        return false;
+    }
+    coalescing_.clear();
+    if (sleeps) ++shared.counters.interrupts;
+    return sleeps;
+}
+
+bool FusionBlkQueue::coalesced_interrupt(FusionBlkShared& shared) {
+    const bool complete = in_flight_ == 0 && finished_.empty() && !barrier_waits_ && !more_ &&
+                          (broken_ || !submissions_.has_messages());
+    if (!coalescing_.due(shared.now, complete)) return false;
+    coalescing_.clear();
+    // It may have looked by itself meanwhile, and even sleep again.
+    if (!completions_.consumer_sleeps() || completions_.is_drained()) return false;
+    ++shared.counters.interrupts;
+    return true;
 }
 
 bool FusionBlkQueue::publish(FusionBlkShared& shared) {
@@ -181,20 +200,11 @@ bool FusionBlkQueue::publish(FusionBlkShared& shared) {
         completions_.finish_sleep();
         waits_for_room_ = false;
     }
-    bool due = completions_.must_notify();
-    if (!due && passes_urgent(*sent)) {
-        // Sooner than the guest asked for, but not when it looks by itself. must_notify() has ordered this
-        // look behind the publication.
-        const std::uint64_t word =
-            fusion::NativeAtomics::load_seq_cst(completion_ring_.header().consumer_wake.word);
-        due = fusion::WakeWord::from_word(word).state != fusion::WaitState::polling;
-    }
+    const bool due = interrupt_due(std::span(urgencies_).first(*sent), shared);
     const auto count = static_cast<std::ptrdiff_t>(*sent);
     finished_.erase(finished_.begin(), finished_.begin() + count);
     urgencies_.erase(urgencies_.begin(), urgencies_.begin() + count);
-    if (!due || !setup_.has_interrupt) return false;
-    ++shared.counters.interrupts;
-    return true;
+    return due;
 }
 
 bool FusionBlkQueue::settle(FusionBlkShared& shared) {

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "shared/block/protocol.h"
@@ -10,6 +12,7 @@
 #include "vmm/base/guest_memory.h"
 #include "vmm/devices/disk_counters.h"
 #include "vmm/devices/fusion_blk_request.h"
+#include "vmm/devices/interrupt_coalescing.h"
 #include "vmm/devices/service_times.h"
 #include "vmm/storage/disk.h"
 
@@ -57,6 +60,10 @@ class FusionBlkQueue {
     /// Ends the pass: tells the guest that doorbells are needed from now on. False when there is more to do
     /// at once instead.
     bool settle(FusionBlkShared& shared);
+    /// After settle(): true when an interrupt is due that was put off for a later position.
+    bool coalesced_interrupt(FusionBlkShared& shared);
+    /// When that is to be asked again at the latest; none while nothing is put off.
+    std::optional<std::chrono::nanoseconds> deadline() const { return coalescing_.deadline(); }
 
     /// A slot had a sequence that the protocol never writes. No more requests are taken.
     bool broken() const { return broken_; }
@@ -80,18 +87,18 @@ class FusionBlkQueue {
     void start(std::uint32_t index, FusionBlkShared& shared);
     bool start_barrier(FusionBlkShared& shared);
     void finish(const block::Completion& completion, block::Urgency urgency, FusionBlkShared& shared);
-    bool passes_urgent(std::size_t sent) const;
+    bool interrupt_due(std::span<const block::Urgency> told, FusionBlkShared& shared);
     void publish_control(const FusionBlkShared& shared);
 
     Setup setup_;
     fusion::Ring submission_ring_;
-    fusion::Ring completion_ring_;
     fusion::Consumer submissions_;
     fusion::Producer completions_;
     std::vector<Entry> entries_;
     std::vector<std::uint32_t> idle_;  // entries not in use
     std::vector<block::Completion> finished_;
     std::vector<block::Urgency> urgencies_;  // of finished_
+    InterruptCoalescing coalescing_;
     std::size_t in_flight_ = 0;
     bool barrier_waits_ = false;  // for the requests before it
     bool barrier_runs_ = false;

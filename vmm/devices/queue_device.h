@@ -1,10 +1,20 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "vmm/base/io_handler.h"
 
 namespace exo::vmm {
+
+/// A point in time by the clock of those who have it; none for never.
+using Deadline = std::optional<std::chrono::nanoseconds>;
+
+constexpr Deadline earlier(Deadline one, Deadline other) {
+    return one && other ? std::min(one, other) : one ? one : other;
+}
 
 /// A device that takes work from queues in guest memory: vCPUs use its registers, one thread calls service().
 class QueueDevice : public IoHandler {
@@ -20,9 +30,12 @@ class QueueDevice : public IoHandler {
     virtual int completion_fd() const = 0;
 
     /// One bounded pass over the queues. To be called after a doorbell or a completion, and again while it
-    /// returns true; when it returns false, all that can happen next is announced by one of the descriptors.
+    /// returns true; when it returns false, all that can happen next is announced by one of the descriptors,
+    /// or by deadline().
     /// One thread at a time.
     virtual bool service() = 0;
+    /// For the same thread, after a pass: when the next one is due whatever happens, by the device's clock.
+    virtual Deadline deadline() const { return {}; }
 
     /// As the guest's own reset. The device reads no queue any more when this returns, and touches no guest
     /// memory once it is quiescent().

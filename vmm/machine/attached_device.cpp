@@ -21,7 +21,7 @@ Result<std::unique_ptr<AttachedDevice>> AttachedDevice::create(const Host& host,
     made->doorbells_ = std::make_unique<KvmDoorbells>(host.vm, doorbells, std::move(events), host.broken);
     made->function_->set_bar_listener(made->doorbells_.get());
 
-    auto thread = DeviceThread::create(device, spec.name);
+    auto thread = DeviceThread::create(device, host.clock, spec.name);
     if (!thread) return std::unexpected(thread.error());
     made->thread_ = std::move(*thread);
     return made;

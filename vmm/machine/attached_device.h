@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/error.h"
 #include "vmm/devices/device_thread.h"
 #include "vmm/devices/queue_device.h"
@@ -23,6 +24,7 @@ class AttachedDevice {
     struct Host {
         Vm& vm;
         MsiRoutes& routes;
+        const Clock& clock;
         std::function<void(const Error&)> broken;  ///< KVM refused a route or doorbell while the guest ran
     };
 

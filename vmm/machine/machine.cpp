@@ -137,11 +137,11 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
 }
 
 Result<void> Machine::create_devices(const MachineConfig& config) {
-    const AttachedDevice::Host host{vm_, routes_, [this](const Error& error) { die(error.message()); }};
+    const AttachedDevice::Host host{vm_, routes_, outside_.clock,
+                                    [this](const Error& error) { die(error.message()); }};
     std::uint8_t slot = layout::first_device_slot;
     for (const DiskConfig& disk : config.disks) {
-        auto made = MachineDisk::create(host, memory_, outside_.clock, disk,
-                                        static_cast<unsigned>(disks_.size()), cpus_);
+        auto made = MachineDisk::create(host, memory_, disk, static_cast<unsigned>(disks_.size()), cpus_);
         if (!made) return std::unexpected(made.error());
         disks_.push_back(std::move(*made));
         add_device(slot++, disks_.back()->attached());

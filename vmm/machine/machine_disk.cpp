@@ -69,9 +69,8 @@ class VirtioDisk final : public MachineDisk {
 }  // namespace
 
 Result<std::unique_ptr<MachineDisk>> MachineDisk::create(const AttachedDevice::Host& host,
-                                                         const GuestMemory& memory, const Clock& clock,
-                                                         const DiskConfig& config, unsigned index,
-                                                         unsigned queues) {
+                                                         const GuestMemory& memory, const DiskConfig& config,
+                                                         unsigned index, unsigned queues) {
     const std::string label = fmt::format("disk {}", index);
     if (config.kind == DiskKind::virtio) {
         auto disk = std::make_unique<VirtioDisk>(
@@ -79,7 +78,7 @@ Result<std::unique_ptr<MachineDisk>> MachineDisk::create(const AttachedDevice::H
         if (auto done = disk->attach(host, memory, label); !done) return std::unexpected(done.error());
         return disk;
     }
-    auto device = FusionBlk::create(memory, config.disk, clock,
+    auto device = FusionBlk::create(memory, config.disk, host.clock,
                                     {.serial = fmt::format("fusion-{}", index), .queue_count = queues});
     if (!device) return std::unexpected(device.error());
     auto disk = std::make_unique<FusionDisk>(config.name, std::move(*device));

@@ -28,9 +28,8 @@ class MachineDisk {
     /// @param index   of the disk in the machine
     /// @param queues  each with an interrupt vector
     static Result<std::unique_ptr<MachineDisk>> create(const AttachedDevice::Host& host,
-                                                       const GuestMemory& memory, const Clock& clock,
-                                                       const DiskConfig& config, unsigned index,
-                                                       unsigned queues);
+                                                       const GuestMemory& memory, const DiskConfig& config,
+                                                       unsigned index, unsigned queues);
     virtual ~MachineDisk() = default;
 
     AttachedDevice& attached() { return *attached_; }

@@ -15,7 +15,8 @@ using block::Operation;
 
 class DeviceThreadTest : public DeviceFixture {
   protected:
-    DeviceThreadTest() : thread(std::move(*vmm::DeviceThread::create(*device, "disk-under-test"))) {
+    DeviceThreadTest()
+        : thread(std::move(*vmm::DeviceThread::create(*device, system_clock, "disk-under-test"))) {
         buffer = ram.allocate(4096);
     }
 
@@ -37,6 +38,7 @@ class DeviceThreadTest : public DeviceFixture {
         return eventually([&] { return (completion = driver.reap()).has_value(); }) && completion->tag == tag;
     }
 
+    vmm::SystemClock system_clock;
     std::unique_ptr<vmm::DeviceThread> thread;
     std::uint64_t buffer = 0;
 };

@@ -255,7 +255,7 @@ class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>>
         device = std::move(*vmm::FusionBlk::create(ram.memory(), *disk, clock, {}));
         guest = std::make_unique<GuestSide>(ram, *device);
         device->connect_interrupt(0, guest->line());
-        thread = std::move(*vmm::DeviceThread::create(*device, "disk-test"));
+        thread = std::move(*vmm::DeviceThread::create(*device, clock, "disk-test"));
         ASSERT_TRUE(thread->start());
         auto made = guest::FusionBlk::create(guest->function(), guest->services());
         ASSERT_TRUE(made) << made.error().why;

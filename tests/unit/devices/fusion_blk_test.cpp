@@ -384,35 +384,178 @@ TEST_F(FusionBlkDevice, OneInterruptForABatch) {
     EXPECT_EQ(reap_all(), 8u);
 }
 
-TEST_F(FusionBlkDevice, WaitsForTheIndexTheGuestAskedFor) {
-    driver.set_up();
-    ASSERT_TRUE(driver.completions->prepare_sleep(3));
-    for (std::uint32_t tag = 0; tag < 3; ++tag) {
-        EXPECT_EQ(line.count, 0);
-        driver.submit(read(tag));
+/// Requests 0 to 7 lie with the disk, and the guest sleeps until `completions` of them have ended.
+class CoalescedInterrupts : public FusionBlkDevice {
+  protected:
+    void sleep_until(std::uint32_t completions, block::Urgency urgency = block::Urgency::normal) {
+        driver.set_up();
+        disk.hold = true;
+        for (std::uint32_t tag = 0; tag < 8; ++tag) {
+            Request request = read(tag);
+            request.flags = static_cast<std::uint8_t>(tag == 1 ? urgency : block::Urgency::normal);
+            driver.submit(request);
+        }
+        settle();
+        ASSERT_TRUE(driver.completions->prepare_sleep_at_most(completions));
+    }
+    void end(std::size_t count) {
+        disk.release(count);
         settle();
     }
+    static constexpr std::chrono::microseconds deadline{block::coalescing_normal_us};
+};
+
+TEST_F(CoalescedInterrupts, WaitForTheIndexTheGuestAskedFor) {
+    sleep_until(3);
+    for (int ended = 0; ended < 3; ++ended) {
+        EXPECT_EQ(line.count, 0);
+        end(1);
+    }
+    EXPECT_EQ(line.count, 1);
+    end(4);
+    EXPECT_EQ(line.count, 1) << "the guest was told, and has not asked again";
+    EXPECT_EQ(reap_all(), 7u);
+}
+
+TEST_F(CoalescedInterrupts, DoNotWaitForUrgentRequests) {
+    sleep_until(8, block::Urgency::urgent);
+    end(1);
+    EXPECT_EQ(line.count, 0);
+    end(1);
+    EXPECT_EQ(line.count, 1);
+    EXPECT_FALSE(device->deadline()) << "all that was held back is told with it";
+}
+
+TEST_F(CoalescedInterrupts, GuestThatPollsNeedsNone) {
+    sleep_until(8, block::Urgency::urgent);
+    driver.completions->finish_sleep();
+    end(8);
+    EXPECT_EQ(line.count, 0);
+    EXPECT_FALSE(device->deadline());
+}
+
+TEST_F(CoalescedInterrupts, AreDueWhenNothingIsLeftInTheDevice) {
+    sleep_until(16);
+    end(7);
+    EXPECT_EQ(line.count, 0);
+    end(1);
+    EXPECT_EQ(line.count, 1);
+    EXPECT_FALSE(device->deadline());
+    EXPECT_EQ(device->counters().interrupts, 1u);
+}
+
+TEST_F(CoalescedInterrupts, AreDueAtTheDeadlineOfTheFirst) {
+    sleep_until(8);
+    end(1);
+    ASSERT_TRUE(device->deadline());
+    EXPECT_EQ(*device->deadline(), clock.now() + deadline);
+    clock.advance(deadline / 2);
+    end(1);
+    EXPECT_EQ(*device->deadline(), clock.now() + deadline / 2) << "the first one's";
+    clock.advance(deadline / 2 - std::chrono::nanoseconds(1));
+    settle();
+    EXPECT_EQ(line.count, 0);
+    clock.advance(std::chrono::nanoseconds(1));
+    settle();
+    EXPECT_EQ(line.count, 1);
+    EXPECT_FALSE(device->deadline());
+}
+
+TEST_F(CoalescedInterrupts, RelaxedOnesWaitLonger) {
+    sleep_until(8, block::Urgency::relaxed);
+    disk.release_last();
+    settle();
+    ASSERT_TRUE(device->deadline());
+    const auto first = *device->deadline();
+    driver.completions->finish_sleep();
+    reap_all();
+    ASSERT_TRUE(driver.completions->prepare_sleep_at_most(7));
+    end(1);
+    EXPECT_EQ(device->deadline(), first) << "a normal one";
+    driver.completions->finish_sleep();
+    reap_all();
+    clock.advance(deadline);
+    settle();
+    ASSERT_TRUE(driver.completions->prepare_sleep_at_most(6));
+    end(1);
+    EXPECT_EQ(device->deadline(), clock.now() + std::chrono::microseconds(block::coalescing_relaxed_us));
+    EXPECT_EQ(line.count, 0);
+}
+
+TEST_F(CoalescedInterrupts, GuestThatLookedByItselfIsNotTold) {
+    sleep_until(8);
+    end(2);
+    driver.completions->finish_sleep();
+    EXPECT_EQ(reap_all(), 2u);
+    ASSERT_TRUE(driver.completions->prepare_sleep_at_most(6));
+    clock.advance(deadline);
+    settle();
+    EXPECT_EQ(line.count, 0) << "it sleeps, but has seen all that there is";
+    end(6);
     EXPECT_EQ(line.count, 1);
 }
 
-TEST_F(FusionBlkDevice, UrgentRequestIsToldAtOnce) {
-    driver.set_up();
-    ASSERT_TRUE(driver.completions->prepare_sleep(3));
-    Request request = read(1);
-    request.flags = static_cast<std::uint8_t>(block::Urgency::urgent);
-    driver.submit(request);
-    settle();
+TEST_F(CoalescedInterrupts, PositionThatNeverComesHurtsNobody) {
+    sleep_until(8);
+    auto& wake = driver.completion_ring->header().consumer_wake.word;
+    for (const std::uint32_t position : {0x8000'0000u, 0xffff'ffffu, 1'000'000u}) {
+        for (std::uint32_t state = 1; state < 8; ++state) {
+            wake = fusion::WakeWord{position, static_cast<fusion::WaitState>(state)}.to_word();
+            end(1);
+            clock.advance(deadline);
+            settle();
+            EXPECT_FALSE(device->deadline());
+            reap_all();
+            driver.submit(read(state));
+            settle();
+        }
+    }
+    EXPECT_GT(line.count, 0);
+}
+
+TEST_F(CoalescedInterrupts, BatchLimitOfAGuestThatLiesChangesNothing) {
+    sleep_until(3);
+    block::publish_control(
+        driver.completion_ring->header().consumer_wake,
+        block::DriverControl{.mode = ~0u, .poll_budget_ns = ~0u, .batch_limit = ~0u, .reserved = {}});
+    end(3);
     EXPECT_EQ(line.count, 1);
-    driver.completions->finish_sleep();
-    driver.submit(request);
+}
+
+TEST_F(CoalescedInterrupts, AreForgottenByAReset) {
+    sleep_until(8);
+    end(1);
+    ASSERT_TRUE(device->deadline());
+    device->reset();
+    disk.release();
     settle();
-    EXPECT_EQ(line.count, 1) << "a guest that polls needs no interrupt";
+    EXPECT_FALSE(device->deadline());
+    EXPECT_EQ(line.count, 0);
+    EXPECT_TRUE(device->quiescent());
+}
+
+TEST_F(CoalescedInterrupts, FullCompletionRingDoesNotHideThem) {
+    driver.set_up(2);
+    ASSERT_TRUE(driver.completions->prepare_sleep_at_most(2));
+    disk.hold = true;
+    driver.submit(read(1));
+    driver.submit(read(2));
+    settle();
+    end(1);
+    EXPECT_EQ(line.count, 0);
+    driver.submit(read(3));
+    settle();
+    end(2);
+    EXPECT_EQ(line.count, 1);
 }
 
 TEST_F(FusionBlkDevice, RefusalIsToldAtOnce) {
     driver.set_up();
+    disk.hold = true;
+    driver.submit(read(1));
+    settle();
     ASSERT_TRUE(driver.completions->prepare_sleep(3));
-    driver.submit(read(1, sectors));
+    driver.submit(read(2, sectors));
     settle();
     EXPECT_EQ(line.count, 1);
 }
