@@ -59,11 +59,12 @@ def run(command: list[str], options: Options) -> int:
                         raise Failure(f"{failure}; tried {ATTEMPTS} times") from failure
                     say(TOOL, f"{failure}; trying again")
                     continue
-                return Session(box.channel, box.request(command), options.time_limit).run()
+                try:
+                    return Session(box.channel, box.request(command), options.time_limit).run()
+                except ConnectionError as error:
+                    raise Failure(f"the box died while it ran the command: {box.death()}; its console: {box.kept_console}") from error
         except Stopped as stopped:
             return stopped.status
-        except ConnectionError as error:
-            raise Failure(f"the box died while it ran the command; its console: {box.kept_console}") from error
     raise AssertionError
 
 
@@ -129,13 +130,25 @@ class Box:
         except TimeoutError:
             raise DidNotStart(f"the box did not start within {START_LIMIT} s{self._last_words()}") from None
         except ConnectionError:
-            status = self._machine.wait(10)
-            told = (self._folder / "qemu.log").read_text(errors="replace").strip()
+            status, told = self._ended()
             if status == 1 and told:  # QEMU refused its arguments; another try would end the same way
                 raise Failure(f"the box's QEMU refused to start: {told.splitlines()[-1]}") from None
             raise DidNotStart(f"the box stopped while it started (status {status}){self._last_words()}") from None
         if kind != "r":
             raise Failure(f"the box could not be set up: {payload.decode(errors='replace')}")
+
+    def _ended(self) -> tuple[int, str]:
+        """How QEMU ended, which has hung up, and what it said."""
+        return self._machine.wait(10), (self._folder / "qemu.log").read_text(errors="replace").strip()
+
+    def death(self) -> str:
+        """Why the box has hung up, in words for a person."""
+        try:
+            status, told = self._ended()
+        except subprocess.TimeoutExpired:
+            return "its QEMU still runs, without its channel"
+        how = f"its QEMU ended by signal {-status}" if status < 0 else f"its QEMU ended with status {status}"
+        return f"{how}: {told.splitlines()[-1]}" if told else f"{how}{self._last_words()}"
 
     def _last_words(self) -> str:
         lines = self._console.read_text(errors="replace").strip().splitlines() if self._console.exists() else []
