@@ -10,13 +10,13 @@ unsigned run(Arguments arguments, CommandConsole& console);
 constexpr Command command{
     "disks", "[--json]", "list the disks", run,
     "Disks of data are numbered; the one that the machine was booted from is called boot. WAIT is how the\n"
-    "driver learns that a request has ended.\n"};
+    "driver learns that a request has ended; `blk` tells more.\n"};
 [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration = &command;
 
-/// How the driver waits in truth, whatever the policy.
+/// How the driver waits in truth, whatever the mode.
 std::string_view wait_of(BlockDevice& device) {
-    const bool sleeps = device.queue(0).has_interrupt();
-    return describe(sleeps ? device.wait_policy().mode : WaitMode::polling);
+    if (!device.queue(0).has_interrupt()) return describe(IoMode::polling);
+    return device.mode() ? describe(*device.mode()) : "adaptive";
 }
 
 void print_json(Disk& disk, TextSink& out) {

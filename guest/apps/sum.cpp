@@ -16,14 +16,8 @@ constexpr Command command{
     run,
     "The disk is named as `disks` names it, or by its number; without one it is the first disk of data. The\n"
     "line is that of sha256sum. Progress is shown when the command was typed at the shell, or with\n"
-    "--progress. MODE is how to wait for the disk this time: interrupt, polling or hybrid.\n"};
+    "--progress. MODE is how to wait for the disk this time: interrupt, polling, hybrid or batch.\n"};
 [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration = &command;
-
-std::optional<WaitMode> parse_wait_mode(std::string_view name) {
-    for (const WaitMode mode : {WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid})
-        if (describe(mode) == name) return mode;
-    return std::nullopt;
-}
 
 std::uint64_t per_second(std::uint64_t bytes, std::uint64_t ns) {
     // By way of KiB and microseconds: exact enough, and without overflow up to 16 PiB.
@@ -65,22 +59,22 @@ class Progress {
     bool shown_ = false;
 };
 
-/// Puts the disk's wait policy back.
-class PolicyGuard {
+/// Puts the disk's mode back.
+class ModeGuard {
   public:
-    explicit PolicyGuard(BlockDevice& disk) : disk_(disk), before_(disk.wait_policy()) {}
-    ~PolicyGuard() { disk_.set_wait_policy(before_); }
-    PolicyGuard(const PolicyGuard&) = delete;
-    PolicyGuard& operator=(const PolicyGuard&) = delete;
+    explicit ModeGuard(BlockDevice& disk) : disk_(disk), before_(disk.mode()) {}
+    ~ModeGuard() { disk_.set_mode(before_); }
+    ModeGuard(const ModeGuard&) = delete;
+    ModeGuard& operator=(const ModeGuard&) = delete;
 
   private:
     BlockDevice& disk_;
-    WaitPolicy before_;
+    std::optional<IoMode> before_;
 };
 
 std::optional<Sha256::Digest> digest_of(Disk& disk, bool progress_wanted, CommandConsole& console) {
     BlockDevice& device = *disk.device;
-    auto reader = SequentialReader::create(device, services().dma, services().time);
+    auto reader = SequentialReader::create(device, services().dma);
     if (!reader) {
         format(console, "sum: {}: {}: {}\n", disk.name(), reader.error().what, reader.error().why);
         return std::nullopt;
@@ -112,9 +106,9 @@ unsigned run(Arguments arguments, CommandConsole& console) {
         {"--json", &json}, {"--quiet", &quiet}, {"--progress", &progress}, {"--wait", nullptr, &wait}};
     std::string_view* const rest[] = {&name};
     if (!parse_arguments(arguments, known, rest, command, console)) return status::bad_usage;
-    const auto mode = parse_wait_mode(wait);
+    const auto mode = io_mode_named(wait);
     if (!wait.empty() && !mode)
-        return bad_usage(console, command, "--wait is interrupt, polling or hybrid, not \"{}\"", wait);
+        return bad_usage(console, command, "--wait is interrupt, polling, hybrid or batch, not \"{}\"", wait);
 
     Disk* const disk = name.empty() ? disk_registry().first() : disk_registry().find(name);
     if (disk == nullptr) {
@@ -124,9 +118,12 @@ unsigned run(Arguments arguments, CommandConsole& console) {
             format(console, "sum: there is no disk \"{}\"; `disks` lists them\n", name);
         return status::failure;
     }
-    const Locked turn(disk->device->in_use());
-    const PolicyGuard guard(*disk->device);
-    if (mode) disk->device->set_wait_policy({*mode});
+    const ModeGuard guard(*disk->device);
+    if (mode && !disk->device->set_mode(mode)) {
+        format(console, "sum: {}: {} is not a mode of this disk, or drivers are not adaptive here\n",
+               disk->name(), wait);
+        return status::failure;
+    }
     const std::uint64_t start = services().time.now_ns();
     const auto digest = digest_of(*disk, (console.interactive() || progress) && !quiet && !json, console);
     if (!digest) return status::failure;

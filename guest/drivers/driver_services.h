@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "guest/drivers/adaptive/io_mode.h"
 #include "guest/drivers/dma.h"
 #include "guest/drivers/interrupt.h"
 #include "guest/drivers/registers.h"
@@ -26,6 +27,7 @@ struct DriverServices {
     DmaMemory& dma;
     InterruptSupply& interrupts;
     RegisterSpace& registers;
+    bool adaptive = adaptive_drivers_built;  ///< otherwise drivers wait by interrupt only
 };
 
 }  // namespace exo::guest

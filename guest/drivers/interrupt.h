@@ -18,6 +18,8 @@ class Interrupt {
     /// Sleeps until `count() != seen` or the clock has reached `deadline_ns`. False when the deadline passed
     /// without an interrupt.
     virtual bool wait(std::uint64_t seen, std::uint64_t deadline_ns) = 0;
+    /// When the latest one was handled, as `TimeSource::timestamp` counts; 0 where that is not known.
+    virtual std::uint64_t last_timestamp() const { return 0; }
 };
 
 /// What a device writes where to raise a message-signalled interrupt.

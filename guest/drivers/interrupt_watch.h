@@ -22,18 +22,25 @@ class InterruptWatch {
 
     bool usable() const { return interrupt_ != nullptr && missed_ < max_missed; }
     unsigned missed() const { return missed_; }
+    /// Interrupts seen so far.
+    std::uint64_t count() const { return interrupt_ != nullptr ? interrupt_->count() : 0; }
+    /// See Interrupt.
+    std::uint64_t last_timestamp() const { return interrupt_ != nullptr ? interrupt_->last_timestamp() : 0; }
 
     /// `arm` asks the device for an interrupt and says whether there is nothing new yet; then this sleeps,
-    /// at most until the deadline. `collect` takes the interrupt back and gives the number of requests that
-    /// ended, which is the result.
+    /// at most until the deadline. `collect(slept)` takes the interrupt back and gives the number of requests
+    /// that ended, which is the result.
     template <typename Arm, typename Collect>
     std::size_t wait(std::uint64_t deadline_ns, Arm arm, Collect collect) {
         const std::uint64_t seen = interrupt_->count();
         const bool slept = arm();
+        const std::uint64_t slice_end = time_->now_ns() + slice_ns;
         bool interrupted = true;
-        if (slept) interrupted = interrupt_->wait(seen, std::min(deadline_ns, time_->now_ns() + slice_ns));
-        const std::size_t ended = collect();
-        if (slept && ended > 0) missed_ = interrupted ? 0 : missed_ + 1;
+        if (slept) interrupted = interrupt_->wait(seen, std::min(deadline_ns, slice_end));
+        const std::size_t ended = collect(slept);
+        // A short sleep that ended by itself says nothing about the interrupt.
+        const bool telling = interrupted || slice_end <= deadline_ns;
+        if (slept && ended > 0 && telling) missed_ = interrupted ? 0 : missed_ + 1;
         return ended;
     }
 

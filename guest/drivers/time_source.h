@@ -16,6 +16,15 @@ class TimeSource {
     virtual std::uint64_t now_ns() const = 0;
     /// One turn of a polling loop: the processor's pause instruction; a hosted clock may move on here.
     virtual void relax() = 0;
+
+    /// What devices on this host stamp their times with: the time-stamp counter on a machine.
+    virtual std::uint64_t timestamp() const { return now_ns(); }
+    /// Of its ticks a second.
+    virtual std::uint64_t timestamp_frequency() const { return ns_per_s; }
+    std::uint64_t ticks_to_ns(std::uint64_t ticks) const {
+        const std::uint64_t frequency = timestamp_frequency();
+        return ticks / frequency * ns_per_s + ticks % frequency * ns_per_s / frequency;
+    }
 };
 
 }  // namespace exo::guest

@@ -159,6 +159,8 @@ void run() {
     const auto pci_ports = machine.registers.map_ports(PciPortConfig::first_port, PciPortConfig::port_count);
     if (!pci_ports) panic("PCI: {}", pci_ports.error().why);
     PciPortConfig pci(**pci_ports);
+    if (const auto asked = boot_environment().command_line.option("adaptive_drivers"); asked == "off")
+        machine.adaptive = false;
     find_disks(pci, machine, disk_registry());
     if (boot_environment().boot_disk) disk_registry().find_boot_disk(*boot_environment().boot_disk, machine);
     print_disk_lines();

@@ -175,9 +175,9 @@ void Scheduler::yield() {
     if (arch::interrupts_enabled()) preemption_point();
 }
 
-bool Scheduler::others_are_ready() {
+std::uint32_t Scheduler::ready_here() {
     const SchedulerCpu* const cpu = arch::cpu_local().scheduler;
-    return cpu != nullptr && cpu->load().ready != 0;
+    return cpu != nullptr ? cpu->load().ready : 0;
 }
 
 void Scheduler::yield_running(Thread& self) {

@@ -107,7 +107,9 @@ class Scheduler {
     /// All that are ready go first.
     static void yield();
     /// Whether threads wait for this CPU: who polls takes it from them. A moment old.
-    static bool others_are_ready();
+    static bool others_are_ready() { return ready_here() != 0; }
+    /// How many they are.
+    static std::uint32_t ready_here();
     /// The running thread gives way if it should. Interrupts are on.
     static void preemption_point();
 

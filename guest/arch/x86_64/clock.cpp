@@ -19,6 +19,8 @@ class TscClock final : public TimeSource {
   public:
     std::uint64_t now_ns() const override { return arch::now_ns(); }
     void relax() override { pause(); }
+    std::uint64_t timestamp() const override { return arch::timestamp(); }
+    std::uint64_t timestamp_frequency() const override { return arch::timestamp_frequency(); }
 };
 
 constinit TscClock clock;

@@ -33,6 +33,8 @@ class VectorInterrupt final : public Interrupt {
         return true;
     }
 
+    std::uint64_t last_timestamp() const override { return last_timestamp_.load(std::memory_order_relaxed); }
+
     void set_handler(InterruptHandler handler, void* context) {
         const InterruptGuard guard;
         handler_ = handler;
@@ -41,6 +43,7 @@ class VectorInterrupt final : public Interrupt {
     void handle() {
         {
             const Locked guard(waiters_);
+            last_timestamp_.store(rdtsc(), std::memory_order_relaxed);
             count_.fetch_add(1);
             waiters_.wake_all();
         }
@@ -49,6 +52,7 @@ class VectorInterrupt final : public Interrupt {
 
   private:
     std::atomic<std::uint64_t> count_ = 0;
+    std::atomic<std::uint64_t> last_timestamp_ = 0;
     WaitQueue waiters_;
     InterruptHandler handler_ = nullptr;
     void* context_ = nullptr;

@@ -80,6 +80,7 @@ std::size_t BatchStage::emit(std::size_t from) {
     }
     if (group->part_count == 1) return 1;
     group->in_use = true;
+    ++groups_in_use_;
     group->joined.reset();
     ready_[ready_count_ - 1] = &group->joined;
     return group->part_count;
@@ -109,8 +110,10 @@ void BatchStage::Group::add(const Waiting& next) {
         joined.urgency = request.urgency;
         joined.fua = request.fua;
         joined.sector = request.sector;
+        joined.times = nullptr;
         sectors = 0;
     }
+    if (joined.times == nullptr) joined.times = request.times;
     parts[part_count++] = next.request;
     for (const DmaSpan& segment : request.segments) segments[segment_count++] = segment;
     joined.segments = std::span(segments).first(segment_count);
@@ -132,6 +135,7 @@ std::size_t BatchStage::collect() {
                                status != BlockStatus::device_failed;
         if (ask_again && waiting() + group.part_count > capacity) continue;  // when there is room
         group.in_use = false;
+        --groups_in_use_;
         if (ask_again) {
             for (std::size_t i = 0; i < group.part_count; ++i) insert(*group.parts[i], true);
         } else {
@@ -143,7 +147,10 @@ std::size_t BatchStage::collect() {
 }
 
 void BatchStage::Group::end_parts(BlockStatus status) {
-    for (std::size_t i = 0; i < part_count; ++i) parts[i]->finish(status);
+    for (std::size_t i = 0; i < part_count; ++i) {
+        parts[i]->service_ns = joined.service_ns;
+        parts[i]->finish(status);
+    }
 }
 
 }  // namespace exo::guest

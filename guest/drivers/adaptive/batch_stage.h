@@ -25,6 +25,8 @@ class BatchStage {
     bool add(BlockRequest& request);
     /// Requests that no call of `handed_over` has covered yet.
     std::size_t waiting() const { return waiting_count_ + ready_count_; }
+    /// Whether joined requests are out, which `collect` has to look at.
+    bool has_joined() const { return groups_in_use_ > 0; }
 
     /// All that waits, in the order in which to submit it.
     std::span<BlockRequest* const> arrange();
@@ -73,6 +75,7 @@ class BatchStage {
     std::array<BlockRequest*, capacity> ready_{};
     std::size_t ready_count_ = 0;
     std::array<Group, group_count> groups_;
+    std::size_t groups_in_use_ = 0;
 };
 
 }  // namespace exo::guest

@@ -44,7 +44,8 @@ IoPlan Controller::prior() const {
     if (!settings_.has_interrupt) return fixed_plan(IoMode::polling);
     if (settings_.fixed) return fixed_plan(*settings_.fixed);
     if (observation_.rate > prior_polling_rate) return fixed_plan(IoMode::polling);
-    return fixed_plan(observation_.rate < prior_interrupt_rate ? IoMode::interrupt : IoMode::hybrid);
+    const bool between = observation_.rate >= prior_interrupt_rate && settings_.modes.has(IoMode::hybrid);
+    return fixed_plan(between ? IoMode::hybrid : IoMode::interrupt);
 }
 
 bool Controller::start_sample() {
@@ -158,7 +159,7 @@ bool Controller::evaluate(std::uint64_t now_ns) {
     samples_ = 0;
     if (settings_.fixed || !settings_.has_interrupt) return adopt(prior(), now_ns);
     if (!knows_both_ways()) return adopt(prior(), now_ns);
-    const IoPlan best = cheapest_plan(observation_, service_, settings_.price);
+    const IoPlan best = cheapest_plan(observation_, service_, settings_.price, settings_.modes);
     const std::uint64_t now_costs = excess_of(plan_);
     const bool much_cheaper = excess_of(best) + now_costs * settings_.hysteresis_percent / 100 <= now_costs;
     age_service();

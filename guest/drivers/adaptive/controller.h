@@ -24,9 +24,19 @@ struct IoSample {
 struct IoModeStatistics {
     std::uint64_t operations = 0;
     std::uint64_t time_ns = 0;
-    std::uint64_t sleeps = 0;   ///< waits that an interrupt ended
-    std::uint64_t polls = 0;    ///< looks at the device by waiters
+    std::uint64_t sleeps = 0;      ///< waits that went to sleep
+    std::uint64_t polls = 0;       ///< looks at the device by waiters
+    std::uint64_t interrupts = 0;  ///< of the device
+    std::uint64_t doorbells = 0;
     DurationHistogram latency;  ///< of the timed operations
+};
+
+/// What waiters and submitters did since they last told.
+struct IoEvents {
+    std::uint64_t sleeps = 0;
+    std::uint64_t polls = 0;
+    std::uint64_t interrupts = 0;
+    std::uint64_t doorbells = 0;
 };
 
 /// Chooses how the ends of a queue's operations are learned of: from what operations cost on this machine in
@@ -42,6 +52,7 @@ class Controller {
         CpuPrice price = {};
         std::optional<IoMode> fixed = {};      ///< no choice: this mode
         bool has_interrupt = true;             ///< otherwise all is polled
+        IoModeSet modes = IoModeSet::all();    ///< interrupt and polling at least
         bool has_timer_sleep = false;          ///< a waiter can sleep shorter than a request takes
         std::uint32_t hysteresis_percent = 8;  ///< another mode has to be so much cheaper
         std::uint64_t dwell_ns = 2'000'000;    ///< and the present one so old
@@ -64,9 +75,12 @@ class Controller {
     /// @return true when the plan has changed
     bool sample(const IoSample& sample, std::uint64_t now_ns, std::uint32_t depth, std::uint32_t runnable);
 
-    void count_waits(std::uint64_t sleeps, std::uint64_t polls) {
-        statistics_[index(plan_.mode)].sleeps += sleeps;
-        statistics_[index(plan_.mode)].polls += polls;
+    void count(const IoEvents& events) {
+        IoModeStatistics& now = statistics_[index(plan_.mode)];
+        now.sleeps += events.sleeps;
+        now.polls += events.polls;
+        now.interrupts += events.interrupts;
+        now.doorbells += events.doorbells;
     }
 
     void configure(const Settings& settings, std::uint64_t now_ns);

@@ -50,10 +50,11 @@ std::uint32_t clamp_to_budget(std::uint64_t ns) {
 
 class Search {
   public:
-    Search(const Observation& seen, const DurationHistogram& service, CpuPrice price)
-        : seen_(seen), service_(service), price_(price) {}
+    Search(const Observation& seen, const DurationHistogram& service, CpuPrice price, IoModeSet modes)
+        : seen_(seen), service_(service), price_(price), modes_(modes) {}
 
     void consider(const IoPlan& plan) {
+        if (!modes_.has(plan.mode)) return;
         const std::uint64_t cost = weigh(predict(seen_, service_, plan), seen_, price_);
         if (cost >= least_) return;
         least_ = cost;
@@ -66,6 +67,7 @@ class Search {
     const Observation& seen_;
     const DurationHistogram& service_;
     CpuPrice price_;
+    IoModeSet modes_;
     std::uint64_t least_ = ~std::uint64_t{0};
     IoPlan best_;
 };
@@ -97,8 +99,9 @@ std::uint64_t weigh(const IoCost& cost, const Observation& seen, CpuPrice price)
     return cost.latency_ns + cost.cpu_ns * thousandths / 1000;
 }
 
-IoPlan cheapest_plan(const Observation& seen, const DurationHistogram& service, CpuPrice price) {
-    Search search(seen, service, price);
+IoPlan cheapest_plan(const Observation& seen, const DurationHistogram& service, CpuPrice price,
+                     IoModeSet modes) {
+    Search search(seen, service, price, modes);
     search.consider(fixed_plan(IoMode::interrupt));
     search.consider(fixed_plan(IoMode::polling));
     for (std::uint32_t batch = 2; batch <= std::min(seen.depth, most_batched); batch *= 2)

@@ -41,6 +41,7 @@ std::uint64_t weigh(const IoCost& cost, const Observation& seen, CpuPrice price)
 
 /// The plan of least cost. Interrupt and polling are the ends of one scale, the poll budget: 0 and without
 /// limit; hybrid is what lies between. Batching is weighed where several requests are under way.
-IoPlan cheapest_plan(const Observation& seen, const DurationHistogram& service, CpuPrice price);
+IoPlan cheapest_plan(const Observation& seen, const DurationHistogram& service, CpuPrice price,
+                     IoModeSet modes = IoModeSet::all());
 
 }  // namespace exo::guest

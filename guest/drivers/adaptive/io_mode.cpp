@@ -16,4 +16,10 @@ std::string_view describe(IoMode mode) {
     return "unknown";
 }
 
+std::optional<IoMode> io_mode_named(std::string_view name) {
+    for (unsigned number = 0; number < io_mode_count; ++number)
+        if (const auto mode = static_cast<IoMode>(number); describe(mode) == name) return mode;
+    return std::nullopt;
+}
+
 }  // namespace exo::guest

@@ -1,10 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
+#include <optional>
 #include <string_view>
 
+// The build says what drivers do at first (CMake option EXO_ADAPTIVE_DRIVERS).
+#ifndef EXO_ADAPTIVE_DRIVERS
+#define EXO_ADAPTIVE_DRIVERS 1
+#endif
+
 namespace exo::guest {
+
+inline constexpr bool adaptive_drivers_built = EXO_ADAPTIVE_DRIVERS != 0;
 
 /// How the end of a disk request is learned of.
 enum class IoMode : std::uint8_t {
@@ -15,6 +24,24 @@ enum class IoMode : std::uint8_t {
 };
 inline constexpr unsigned io_mode_count = 4;
 std::string_view describe(IoMode mode);
+/// The mode of that name; nothing when there is none.
+std::optional<IoMode> io_mode_named(std::string_view name);
+
+/// Modes that a device can be driven in.
+class IoModeSet {
+  public:
+    constexpr IoModeSet(std::initializer_list<IoMode> modes) {
+        for (const IoMode mode : modes) bits_ |= bit(mode);
+    }
+    static constexpr IoModeSet all() {
+        return {IoMode::interrupt, IoMode::polling, IoMode::hybrid, IoMode::batch};
+    }
+    constexpr bool has(IoMode mode) const { return (bits_ & bit(mode)) != 0; }
+
+  private:
+    static constexpr unsigned bit(IoMode mode) { return 1u << static_cast<unsigned>(mode); }
+    unsigned bits_ = 0;
+};
 
 inline constexpr std::uint32_t no_poll_limit = std::numeric_limits<std::uint32_t>::max();
 

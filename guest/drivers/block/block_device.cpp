@@ -1,6 +1,10 @@
 #include "guest/drivers/block/block_device.h"
 
 #include <algorithm>
+#include <new>
+
+#include "guest/drivers/block/adaptive_queue.h"
+#include "guest/drivers/block/wait_by_plan.h"
 
 namespace exo::guest {
 
@@ -30,31 +34,45 @@ std::string_view describe(BlockStatus status) {
     return "unknown";
 }
 
-std::string_view describe(WaitMode mode) {
-    switch (mode) {
-        case WaitMode::interrupt:
-            return "interrupt";
-        case WaitMode::polling:
-            return "polling";
-        case WaitMode::hybrid:
-            return "hybrid";
-    }
-    return "unknown";
+std::size_t BlockQueue::wait(const IoPlan& plan, std::uint64_t deadline_ns, TimeSource& time) {
+    const std::uint64_t out = counters().submitted - counters().completed;
+    return wait_by_plan(*this, plan, out, deadline_ns, time, [this](bool) { return poll(); }).ended;
 }
 
-std::size_t BlockQueue::wait(const WaitPolicy& policy, std::uint64_t deadline_ns, TimeSource& time) {
-    const bool may_sleep = policy.mode != WaitMode::polling && has_interrupt();
-    std::uint64_t poll_end = deadline_ns;
-    if (may_sleep) {
-        const std::uint64_t budget = policy.mode == WaitMode::hybrid ? policy.poll_budget_ns : 0;
-        poll_end = std::min(deadline_ns, time.now_ns() + budget);
+BlockDevice::BlockDevice() = default;
+BlockDevice::~BlockDevice() = default;
+
+Result<void> BlockDevice::start_queues(const DriverServices& services) {
+    is_adaptive_ = services.adaptive;
+    if (is_adaptive_) mode_.reset();
+    for (unsigned i = 0; i < queue_count(); ++i) {
+        adaptive_[i].reset(new (std::nothrow) AdaptiveQueue(*this, queue(i), services.time));
+        if (adaptive_[i] == nullptr) return out_of_memory("cannot use a disk");
     }
-    for (;;) {
-        if (const std::size_t ended = poll(); ended > 0) return ended;
-        if (time.now_ns() >= poll_end) break;
-        time.relax();
-    }
-    return may_sleep ? wait_for_interrupt(deadline_ns) : 0;
+    configure_queues();
+    return {};
+}
+
+bool BlockDevice::allows(std::optional<IoMode> mode) const {
+    if (!is_adaptive_) return mode == IoMode::interrupt;
+    return !mode || info().modes.has(*mode);
+}
+
+bool BlockDevice::set_mode(std::optional<IoMode> mode) {
+    if (!allows(mode)) return false;
+    mode_ = mode;
+    configure_queues();
+    return true;
+}
+
+void BlockDevice::set_price(CpuPrice price) {
+    price_ = price;
+    configure_queues();
+}
+
+void BlockDevice::configure_queues() {
+    for (unsigned i = 0; i < queue_count(); ++i)
+        adaptive_[i]->configure({.price = price_, .fixed = mode_, .modes = info().modes});
 }
 
 BlockStatus check_request(const DiskInfo& info, const BlockRequest& request) {

@@ -1,29 +1,23 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "guest/arch/arch.h"
+#include "guest/drivers/adaptive/cost_model.h"
+#include "guest/drivers/adaptive/io_mode.h"
 #include "guest/drivers/block/block_request.h"
+#include "guest/drivers/driver_services.h"
+#include "guest/drivers/interrupt_watch.h"
 #include "guest/drivers/time_source.h"
 #include "guest/sched/mutex.h"
 
 namespace exo::guest {
-
-/// How a waiter learns that requests have ended. The adaptive controller's batch mode is a matter of how
-/// requests are handed over (`BlockQueue::submit` takes many at once), not of waiting.
-enum class WaitMode : std::uint8_t {
-    interrupt,  ///< sleep until the device interrupts
-    polling,    ///< look at the device until it is done
-    hybrid,     ///< poll for a budget, then sleep
-};
-std::string_view describe(WaitMode mode);
-
-struct WaitPolicy {
-    WaitMode mode = WaitMode::interrupt;
-    std::uint64_t poll_budget_ns = 5'000;  ///< hybrid: how long to poll before sleeping
-};
 
 /// What happened on a queue since it came up.
 struct BlockQueueCounters {
@@ -35,37 +29,52 @@ struct BlockQueueCounters {
     std::uint64_t faults = 0;     ///< completions that no honest device would have sent
 };
 
-/// A channel to a device on which requests run side by side. One thread at a time uses a queue. Every
-/// request taken ends exactly once; none is lost, whatever the device does.
+/// A channel to a device on which requests run side by side. Every request taken ends exactly once; none is
+/// lost, whatever the device does. What is called with the queue's lock held says so; the lock is for short:
+/// nobody sleeps with it. Where one thread alone uses a device it may do without.
 class BlockQueue {
   public:
     virtual ~BlockQueue() = default;
+
+    virtual Mutex& lock() { return lock_; }
 
     /// Requests that it can hold at once.
     virtual std::size_t depth() const = 0;
 
     /// Hands requests over in order with at most one notification, and says how many it took from the front:
     /// fewer than given when the queue is full. A request that cannot run ends at once with its error, and
-    /// counts as taken.
+    /// counts as taken. With the lock.
     virtual std::size_t submit(std::span<BlockRequest* const> requests) = 0;
 
-    /// Ends the requests that the device has done; never sleeps. The number of requests that ended.
+    /// Ends the requests that the device has done; never sleeps. The number of requests that ended. With the
+    /// lock.
     virtual std::size_t poll() = 0;
 
-    /// Asks the device for an interrupt, looks once more, sleeps until it comes or the deadline has passed,
-    /// and ends what is done. The number of requests that ended. It may come back with 0 before the deadline.
-    /// Only where `has_interrupt()`.
-    virtual std::size_t wait_for_interrupt(std::uint64_t deadline_ns) = 0;
+    /// Asks the device for an interrupt once `ends` more requests have ended, which are under way, then looks
+    /// once more. False when that many have ended already, or there will be no interrupt: do not sleep. With
+    /// the lock. `finish_sleep` follows in either case.
+    virtual bool prepare_sleep(std::uint32_t ends) = 0;
+    virtual void finish_sleep() = 0;
+
+    /// What to sleep on between the two, without the lock.
+    virtual InterruptWatch& watch() = 0;
     virtual bool has_interrupt() const = 0;
 
+    /// Tells the device how this queue is waited for. With the lock.
+    virtual void announce(const IoPlan&) {}
+
     /// Stops the device, brings it back if it can be, and ends all requests that were in it with `timed_out`.
-    /// When this returns the device no longer touches their memory.
+    /// When this returns the device no longer touches their memory. Without any lock.
     virtual void recover() = 0;
 
     virtual const BlockQueueCounters& counters() const = 0;
 
-    /// Polls, then sleeps once as the policy says. The number of requests that ended before the deadline.
-    std::size_t wait(const WaitPolicy& policy, std::uint64_t deadline_ns, TimeSource& time);
+    /// Waits as the plan says until requests have ended, and ends them: their number. It may come back with 0
+    /// before the deadline. Without the lock; one thread at a time.
+    std::size_t wait(const IoPlan& plan, std::uint64_t deadline_ns, TimeSource& time);
+
+  private:
+    Mutex lock_;
 };
 
 /// What a disk is. Texts live as long as the device.
@@ -82,30 +91,52 @@ struct DiskInfo {
     bool has_fua = false;      ///< otherwise a request with `fua` is unsupported
     bool has_barrier = false;  ///< otherwise a request with `barrier` is unsupported
     bool has_flush = false;    ///< otherwise a flush ends ok at once: there is no volatile cache to flush
+    IoModeSet modes = IoModeSet::all();  ///< that it can be driven in
 };
 
-/// A disk behind any driver. Requests go through its queues; `block_io.h` has the synchronous calls.
+class AdaptiveQueue;
+
+/// A disk behind any driver. Threads submit and wait by its `AdaptiveQueue`s, one for each queue of the
+/// driver; `block_io.h` has the synchronous calls.
 class BlockDevice {
   public:
-    virtual ~BlockDevice() = default;
+    static constexpr unsigned most_queues = arch::maximum_cpus;
+
+    BlockDevice();
+    virtual ~BlockDevice();
     virtual const DiskInfo& info() const = 0;
     virtual unsigned queue_count() const = 0;
+    /// For tests, and for what is built on it.
     virtual BlockQueue& queue(unsigned index) = 0;
 
-    /// How waiters on this disk wait. Falls back to polling where the device has no interrupt.
-    const WaitPolicy& wait_policy() const { return policy_; }
-    void set_wait_policy(const WaitPolicy& policy) { policy_ = policy; }
+    AdaptiveQueue& adaptive_queue(unsigned index) { return *adaptive_[index]; }
+    /// That of the processor this runs on; the thread may move meanwhile.
+    AdaptiveQueue& queue_here() { return *adaptive_[arch::current_cpu() % queue_count()]; }
+
+    /// The one mode that is used; nothing when each queue's controller chooses.
+    std::optional<IoMode> mode() const { return mode_; }
+    /// False, and nothing changes, when the device or the kernel's configuration does not allow it.
+    bool set_mode(std::optional<IoMode> mode);
+    bool allows(std::optional<IoMode> mode) const;
+    /// For controllers that choose.
+    void set_price(CpuPrice price);
+    CpuPrice price() const { return price_; }
 
     /// Longest time one request may take before the device counts as stuck: a busy host can be slow.
     std::uint64_t timeout_ns() const { return timeout_ns_; }
     void set_timeout_ns(std::uint64_t timeout_ns) { timeout_ns_ = timeout_ns; }
 
-    /// Drivers know one user at a time: a thread has this from its first request until its last has ended.
-    Mutex& in_use() { return in_use_; }
+  protected:
+    /// The last thing that a driver does when it starts.
+    Result<void> start_queues(const DriverServices& services);
 
   private:
-    Mutex in_use_;
-    WaitPolicy policy_;
+    void configure_queues();
+
+    std::array<std::unique_ptr<AdaptiveQueue>, most_queues> adaptive_;
+    bool is_adaptive_ = false;
+    std::optional<IoMode> mode_ = IoMode::interrupt;
+    CpuPrice price_;
     std::uint64_t timeout_ns_ = 30 * ns_per_s;
 };
 

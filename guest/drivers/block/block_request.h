@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "guest/drivers/adaptive/io_trace.h"
 #include "guest/drivers/dma.h"
 
 namespace exo::guest {
@@ -48,9 +49,15 @@ struct BlockRequest {
     std::span<const DmaSpan> segments = {};
 
     std::atomic<BlockStatus> status = BlockStatus::pending;
+    std::uint32_t service_ns = 0;  ///< how long it took, as the device says; 0 from one that does not
+    IoTimes* times = nullptr;      ///< where the driver writes what the device tells of it, if anywhere
 
     bool done() const { return status.load(std::memory_order_acquire) != BlockStatus::pending; }
-    void reset() { status.store(BlockStatus::pending, std::memory_order_relaxed); }
+    void reset() {
+        status.store(BlockStatus::pending, std::memory_order_relaxed);
+        service_ns = 0;
+        times = nullptr;
+    }
     /// The last thing a driver does with a request.
     void finish(BlockStatus result) { status.store(result, std::memory_order_release); }
 

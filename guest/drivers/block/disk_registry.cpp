@@ -34,7 +34,7 @@ bool starts_with(BlockDevice& device, std::span<const std::uint8_t, sector_size>
     BlockRequest request;
     const DmaSpan segment = buffer->span().subspan(0, device.info().logical_block);
     request.segments = {&segment, 1};
-    if (run(device, request, services.time) != BlockStatus::ok) return false;
+    if (run(device, request) != BlockStatus::ok) return false;
     return std::memcmp(buffer->data(), expected.data(), expected.size()) == 0;
 }
 

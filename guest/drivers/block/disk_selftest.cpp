@@ -32,19 +32,18 @@ std::size_t sample_size(const DiskInfo& info) {
     return static_cast<std::size_t>(size / info.logical_block * info.logical_block);
 }
 
-/// Runs a check on every disk, whose wait policy it may change; skips the test when there is none.
+/// Runs a check on every disk, whose mode it may change; skips the test when there is none.
 void on_every_disk(TestReport& report, void (*check)(TestReport&, const Subject&)) {
     if (disk_registry().disks().empty()) return report.skip("there is no disk");
     for (Disk& entry : disk_registry().disks()) {
         BlockDevice& disk = *entry.device;
-        const Locked turn(disk.in_use());
         const std::size_t size = sample_size(disk.info());
         const auto first = DmaBuffer::allocate(services().dma, size);
         const auto second = DmaBuffer::allocate(services().dma, size);
         if (!report.expect(first && second, "there is no memory for buffers")) return;
-        const WaitPolicy policy = disk.wait_policy();
+        const auto mode = disk.mode();
         check(report, {disk, first->span().subspan(0, size), second->span().subspan(0, size)});
-        disk.set_wait_policy(policy);
+        disk.set_mode(mode);
     }
 }
 
@@ -54,7 +53,7 @@ BlockStatus transfer(BlockDevice& disk, BlockOperation operation, std::uint64_t 
     request.operation = operation;
     request.sector = sector;
     request.segments = {&memory, 1};
-    return run(disk, request, services().time);
+    return run(disk, request);
 }
 
 bool expect_ok(TestReport& report, BlockStatus status, std::string_view what) {
@@ -76,13 +75,13 @@ void reading_twice_gives_the_same(TestReport& report) {
 
 void every_way_to_wait_gives_the_same(TestReport& report) {
     on_every_disk(report, [](TestReport& told, const Subject& subject) {
-        subject.disk.set_wait_policy({WaitMode::polling});
+        subject.disk.set_mode(IoMode::interrupt);
         if (!read(told, subject, subject.last(), subject.first)) return;
-        for (const WaitMode mode : {WaitMode::interrupt, WaitMode::hybrid}) {
+        for (unsigned number = 0; number < io_mode_count; ++number) {
+            if (!subject.disk.set_mode(static_cast<IoMode>(number))) continue;
             std::memset(subject.second.data, 0x33, subject.second.size);
-            subject.disk.set_wait_policy({mode});
             if (!read(told, subject, subject.last(), subject.second)) return;
-            told.expect(subject.same(), "polling and interrupts give different data");
+            told.expect(subject.same(), "two ways to wait give different data");
         }
     });
 }
@@ -93,7 +92,7 @@ void interrupts_arrive(TestReport& report) {
         return report.skip("no disk has an interrupt");
     on_every_disk(report, [](TestReport& told, const Subject& subject) {
         if (!subject.disk.queue(0).has_interrupt()) return;
-        subject.disk.set_wait_policy({WaitMode::interrupt});
+        subject.disk.set_mode(IoMode::interrupt);
         for (int i = 0; i < 5; ++i) read(told, subject, 0, subject.first);
         told.expect(subject.disk.queue(0).has_interrupt(),
                     "the driver gave up on an interrupt that never came");
@@ -103,7 +102,7 @@ void interrupts_arrive(TestReport& report) {
 void many_requests_at_once(TestReport& report) {
     on_every_disk(report, [](TestReport& told, const Subject& subject) {
         constexpr std::size_t most = 8;
-        BlockQueue& queue = subject.disk.queue(0);
+        AdaptiveQueue& queue = subject.disk.queue_here();
         const std::size_t block = subject.disk.info().logical_block;
         const std::size_t count = std::min<std::size_t>({most, subject.first.size / block, queue.depth()});
         if (!read(told, subject, 0, subject.first)) return;
@@ -118,10 +117,9 @@ void many_requests_at_once(TestReport& report) {
             requests[i].segments = {&segments[i], 1};
             batch[i] = &requests[i];
         }
-        told.expect_equal(queue.submit(std::span(batch).first(count)), count, "requests taken at once");
+        queue.submit(std::span(batch).first(count));
         for (std::size_t i = 0; i < count; ++i)
-            expect_ok(told, wait_for(subject.disk, queue, requests[i], services().time),
-                      "a request of a batch");
+            expect_ok(told, queue.wait(requests[i]), "a request of a batch");
         told.expect(std::memcmp(subject.first.data, subject.second.data, count * block) == 0,
                     "a batch read other data than a single request");
     });
@@ -144,7 +142,7 @@ void a_flush_is_ok(TestReport& report) {
     on_every_disk(report, [](TestReport& told, const Subject& subject) {
         BlockRequest request;
         request.operation = BlockOperation::flush;
-        expect_ok(told, run(subject.disk, request, services().time), "flushing a disk");
+        expect_ok(told, run(subject.disk, request), "flushing a disk");
     });
 }
 
@@ -155,8 +153,8 @@ void what_is_written_is_read(TestReport& report) {
         if (subject.disk.info().read_only) return;
         const DmaSpan& pattern = subject.second;
         if (!read(told, subject, subject.last(), subject.first)) return;
-        for (const WaitMode mode : {WaitMode::interrupt, WaitMode::polling}) {
-            subject.disk.set_wait_policy({mode});
+        for (const IoMode mode : {IoMode::interrupt, IoMode::polling}) {
+            subject.disk.set_mode(mode);
             const auto value = [&](std::size_t i) {
                 return static_cast<std::byte>(i * 7 + i / 512 + static_cast<unsigned>(mode));
             };

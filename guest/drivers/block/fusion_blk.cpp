@@ -61,7 +61,8 @@ Result<void> FusionBlk::set_up() {
     if (const auto done = create_queue(); !done) return done;
     set_up_interrupt();
     dead_ = false;
-    return start();
+    if (const auto done = start(); !done) return done;
+    return start_queues(services_);
 }
 
 Result<void> FusionBlk::check_identity() {
@@ -204,17 +205,18 @@ std::size_t FusionBlk::poll() {
     return counters_.completed - before;
 }
 
-std::size_t FusionBlk::wait_for_interrupt(std::uint64_t deadline_ns) {
-    const auto arm = [this] {
-        const bool nothing_new = queue_->enable_interrupt();
-        if (nothing_new) ++counters_.sleeps;
-        return nothing_new;
-    };
-    const auto collect = [this] {
-        queue_->disable_interrupt();
-        return poll();
-    };
-    return watch_.wait(deadline_ns, arm, collect);
+bool FusionBlk::prepare_sleep(std::uint32_t ends) {
+    if (dead_ || !queue_->enable_interrupt(ends)) return false;
+    ++counters_.sleeps;
+    return true;
+}
+
+void FusionBlk::finish_sleep() {
+    queue_->disable_interrupt();
+}
+
+void FusionBlk::announce(const IoPlan& plan) {
+    queue_->announce(plan);
 }
 
 void FusionBlk::recover() {

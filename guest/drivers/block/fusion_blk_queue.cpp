@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "shared/block/control_line.h"
+
 namespace exo::guest {
 namespace {
 
@@ -48,6 +50,14 @@ std::optional<BlockStatus> status_of(block::Status status) {
             return BlockStatus::no_space;
     }
     return std::nullopt;
+}
+
+void tell_times(const block::Completion& completion, BlockRequest& request) {
+    request.service_ns = completion.service_time_ns;
+    if (request.times == nullptr) return;
+    request.times->pickup = completion.pickup_tsc;
+    request.times->submitted = completion.submitted_tsc;
+    request.times->completed = completion.completed_tsc;
 }
 
 block::Segment segment_of(const DmaSpan& span) {
@@ -111,6 +121,7 @@ bool FusionBlkQueue::push(BlockRequest& request) {
     block::Request message{};
     message.tag = take_tag(request);
     const std::uint32_t index = message.tag & index_mask;
+    if (request.times != nullptr) message.submit_tsc = request.times->submit;
     message.operation = operation_of(request.operation);
     message.flags = flags_of(request);
     if (request.operation != BlockOperation::flush) {
@@ -151,6 +162,7 @@ std::optional<FusionBlkQueue::Ended> FusionBlkQueue::pop() {
     const auto status = status_of(completion.status);
     if (!known || !status) return Ended{.fault = true};
     BlockRequest* const request = give_back_tag(completion.tag & index_mask);
+    tell_times(completion, *request);
     // All data or an error: a device that says ok and moved less has lied.
     if (*status == BlockStatus::ok && completion.bytes != request->bytes())
         return Ended{request, BlockStatus::medium_error, true};
@@ -161,6 +173,15 @@ BlockRequest* FusionBlkQueue::take_back() {
     for (Slot& slot : slots_)
         if (slot.request != nullptr) return std::exchange(slot.request, nullptr);
     return nullptr;
+}
+
+void FusionBlkQueue::announce(const IoPlan& plan) {
+    auto& header = *reinterpret_cast<fusion::RingHeader*>(completion_memory_.data());
+    const block::DriverControl wish{.mode = static_cast<std::uint32_t>(plan.mode),
+                                    .poll_budget_ns = plan.poll_budget_ns,
+                                    .batch_limit = plan.batch,
+                                    .reserved = {}};
+    block::publish_control(header.consumer_wake, wish);
 }
 
 void FusionBlkQueue::leak() {

@@ -6,6 +6,7 @@
 #include <expected>
 #include <optional>
 
+#include "guest/drivers/adaptive/io_mode.h"
 #include "guest/drivers/block/block_request.h"
 #include "guest/drivers/dma.h"
 #include "guest/kernel/error.h"
@@ -51,9 +52,12 @@ class FusionBlkQueue {
     /// Takes the next completion. Nothing when there is none.
     std::optional<Ended> pop();
 
-    /// Asks for an interrupt with the next completion. False when there is one already.
-    bool enable_interrupt() { return completions_->prepare_sleep(); }
+    /// Asks for an interrupt once so many more completions are there. False when they are already.
+    bool enable_interrupt(std::uint32_t completions) { return completions_->prepare_sleep(completions); }
     void disable_interrupt() { completions_->finish_sleep(); }
+
+    /// Tells the device how completions are waited for.
+    void announce(const IoPlan& plan);
 
     /// Any request still in the device, which it is taken back from; null when there is none.
     BlockRequest* take_back();

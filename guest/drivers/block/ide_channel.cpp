@@ -150,25 +150,17 @@ std::size_t IdeChannel::progress() {
     return steps;
 }
 
-std::size_t IdeChannel::wait_for_interrupt(std::uint64_t deadline_ns) {
+bool IdeChannel::prepare_sleep() {
     // Without a running command nothing will come, and what a write waits for first comes silently.
-    if (request_ == nullptr || first_block_) {
-        time_->relax();
-        return progress();
-    }
-    const auto arm = [this] {
-        control_->write8(0, 0);
-        const bool nothing_new = (alternate_status() & status_busy) != 0;
-        if (nothing_new) ++counters_->sleeps;
-        return nothing_new;
-    };
-    const auto collect = [this] {
-        control_->write8(0, control_no_interrupt);
-        const std::size_t steps = progress();
-        if (steps == 0) time_->relax();
-        return steps;
-    };
-    return watch_.wait(deadline_ns, arm, collect);
+    if (request_ == nullptr || first_block_) return false;
+    control_->write8(0, 0);
+    if ((alternate_status() & status_busy) == 0) return false;
+    ++counters_->sleeps;
+    return true;
+}
+
+void IdeChannel::finish_sleep() {
+    control_->write8(0, control_no_interrupt);
 }
 
 void IdeChannel::recover() {

@@ -60,7 +60,11 @@ class IdeChannel {
     /// Moves what the drive is ready to move; never sleeps. How often there was something to do.
     std::size_t progress();
     bool has_interrupt() const { return !dead_ && watch_.usable(); }
-    std::size_t wait_for_interrupt(std::uint64_t deadline_ns);
+    /// As BlockQueue has them.
+    bool prepare_sleep();
+    void finish_sleep();
+    InterruptWatch& watch() { return watch_; }
+    Mutex& lock() { return lock_; }
     /// Resets both drives and ends the running request with `timed_out`.
     void recover();
 
@@ -79,6 +83,7 @@ class IdeChannel {
     std::unique_ptr<Registers> command_;
     std::unique_ptr<Registers> control_;
     TimeSource* time_;
+    Mutex lock_;  ///< of both drives' queues
     InterruptWatch watch_;
     bool dead_ = false;
     std::array<std::uint8_t, drive_count> multiple_{1, 1};

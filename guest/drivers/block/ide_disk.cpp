@@ -1,6 +1,7 @@
 #include "guest/drivers/block/ide_disk.h"
 
 #include <algorithm>
+#include <new>
 
 namespace exo::guest {
 namespace {
@@ -23,6 +24,15 @@ constexpr std::uint8_t opcode_flush48 = 0xea;
 
 }  // namespace
 
+Result<std::unique_ptr<IdeDisk>> IdeDisk::create(const IdeChannelUse& channel, unsigned drive,
+                                                 const IdeIdentity& identity,
+                                                 const DriverServices& services) {
+    std::unique_ptr<IdeDisk> disk(new (std::nothrow) IdeDisk(channel, drive, identity));
+    if (disk == nullptr) return out_of_memory("cannot use an IDE disk");
+    if (const auto done = disk->start_queues(services); !done) return std::unexpected(done.error());
+    return disk;
+}
+
 IdeDisk::IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity& identity)
     : channel_(channel), drive_(drive), identity_(identity) {
     info_.driver = "ide";
@@ -34,6 +44,7 @@ IdeDisk::IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity
     info_.max_segments = 32;
     info_.has_flush = identity_.has_flush;
     info_.has_barrier = true;  // requests run one after the other
+    info_.modes = {IoMode::interrupt, IoMode::polling};
 }
 
 std::size_t IdeDisk::submit(std::span<BlockRequest* const> requests) {
@@ -83,10 +94,9 @@ std::size_t IdeDisk::poll() {
     return counters_.completed - before;
 }
 
-std::size_t IdeDisk::wait_for_interrupt(std::uint64_t deadline_ns) {
-    const std::uint64_t before = counters_.completed;
-    channel_->wait_for_interrupt(deadline_ns);
-    return counters_.completed - before;
+void IdeDisk::recover() {
+    const Locked guard(lock());
+    channel_->recover();
 }
 
 }  // namespace exo::guest

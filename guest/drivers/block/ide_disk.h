@@ -15,19 +15,26 @@ namespace exo::guest {
 /// A drive on an IDE channel: one request at a time, which the other drive of the channel may hold up.
 class IdeDisk final : public BlockDevice, private BlockQueue {
   public:
-    IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity& identity);
+    static Result<std::unique_ptr<IdeDisk>> create(const IdeChannelUse& channel, unsigned drive,
+                                                   const IdeIdentity& identity,
+                                                   const DriverServices& services);
 
     const DiskInfo& info() const override { return info_; }
     unsigned queue_count() const override { return 1; }
     BlockQueue& queue(unsigned) override { return *this; }
 
   private:
+    IdeDisk(const IdeChannelUse& channel, unsigned drive, const IdeIdentity& identity);
+
     std::size_t depth() const override { return 1; }
     std::size_t submit(std::span<BlockRequest* const> requests) override;
     std::size_t poll() override;
-    std::size_t wait_for_interrupt(std::uint64_t deadline_ns) override;
+    bool prepare_sleep(std::uint32_t) override { return channel_->prepare_sleep(); }
+    void finish_sleep() override { channel_->finish_sleep(); }
+    InterruptWatch& watch() override { return channel_->watch(); }
+    Mutex& lock() override { return channel_->lock(); }
     bool has_interrupt() const override { return channel_->has_interrupt(); }
-    void recover() override { channel_->recover(); }
+    void recover() override;
     const BlockQueueCounters& counters() const override { return counters_; }
 
     bool start(BlockRequest& request);

@@ -34,14 +34,14 @@ void tell(const Error& error) {
 }
 
 Result<void> add_disk(const IdeChannelUse& channel, unsigned drive, const IdeIdentifyData& data,
-                      DiskRegistry& registry) {
+                      const DriverServices& services, DiskRegistry& registry) {
     const auto identity = parse_identity(data);
     if (!identity) return std::unexpected(identity.error());
     const std::uint8_t multiple = std::min(identity->max_multiple, preferred_multiple);
     if (multiple > 1) channel->set_multiple(drive, multiple);
-    std::unique_ptr<IdeDisk> disk(new (std::nothrow) IdeDisk(channel, drive, *identity));
-    if (disk == nullptr) return out_of_memory(what);
-    return registry.add(std::move(disk));
+    auto disk = IdeDisk::create(channel, drive, *identity, services);
+    if (!disk) return std::unexpected(disk.error());
+    return registry.add(std::move(*disk));
 }
 
 void probe_channel(std::unique_ptr<Registers> command, std::unique_ptr<Registers> control,
@@ -59,7 +59,8 @@ void probe_channel(std::unique_ptr<Registers> command, std::unique_ptr<Registers
             warn("an IDE drive is busy for ever and was left alone: reset the machine");
         if (presence != IdeChannel::Presence::disk) continue;
         found = true;
-        if (const auto added = add_disk(channel, drive, data, registry); !added) tell(added.error());
+        if (const auto added = add_disk(channel, drive, data, services, registry); !added)
+            tell(added.error());
     }
     if (!found || legacy == nullptr) return;
     if (const auto interrupt = services.interrupts.legacy_irq(legacy->irq))

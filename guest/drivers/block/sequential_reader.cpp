@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <new>
 
-#include "guest/drivers/block/block_io.h"
-
 namespace exo::guest {
 
 Result<std::unique_ptr<SequentialReader>> SequentialReader::create(BlockDevice& disk, DmaMemory& memory,
-                                                                   TimeSource& time, std::size_t piece) {
-    std::unique_ptr<SequentialReader> reader(new (std::nothrow) SequentialReader(disk, time));
+                                                                   std::size_t piece) {
+    std::unique_ptr<SequentialReader> reader(new (std::nothrow) SequentialReader(disk));
     if (reader == nullptr) return out_of_memory("cannot read from the disk");
     const DiskInfo& info = disk.info();
     piece = std::clamp<std::size_t>(piece, info.logical_block, info.max_transfer);
     reader->piece_ = piece / info.logical_block * info.logical_block;
-    const std::size_t depth = std::clamp<std::size_t>(disk.queue(0).depth(), 1, max_depth);
+    const std::size_t depth = std::clamp<std::size_t>(reader->queue_.depth(), 1, max_depth);
     for (; reader->depth_ < depth; ++reader->depth_) {
         auto buffer = DmaBuffer::allocate(memory, reader->piece_);
         // Little memory is no reason to fail: one buffer will do.
@@ -26,14 +24,14 @@ Result<std::unique_ptr<SequentialReader>> SequentialReader::create(BlockDevice& 
 }
 
 SequentialReader::~SequentialReader() {
-    for (; finished_ < submitted_; ++finished_) wait_for(disk_, queue_, slot(finished_).request, time_);
+    for (; finished_ < submitted_; ++finished_) queue_.wait(slot(finished_).request);
 }
 
 Result<std::span<const std::byte>> SequentialReader::next() {
     finished_ = handed_out_;
     submit_more();
     if (position_ == disk_.info().sectors) return std::span<const std::byte>{};
-    const BlockStatus status = wait_for_oldest();
+    const BlockStatus status = queue_.wait(slot(handed_out_).request);
     if (status != BlockStatus::ok) return fail("cannot read from the disk", describe(status));
     const DmaSpan& segment = slot(handed_out_++).segment;
     position_ += segment.size / sector_size;
@@ -56,22 +54,9 @@ void SequentialReader::submit_more() {
         requests[count++] = &free.request;
         sector += sectors;
     }
-    for (std::size_t taken = queue_.submit(std::span(requests).first(count)); taken > 0; --taken)
-        count_submitted();
-}
-
-void SequentialReader::count_submitted() {
-    next_sector_ += slot(submitted_++).segment.size / sector_size;
-}
-
-BlockStatus SequentialReader::wait_for_oldest() {
-    Slot& oldest = slot(handed_out_);
-    if (submitted_ == handed_out_) {
-        // Others' requests fill the queue.
-        if (!submit_one(disk_, queue_, oldest.request, time_)) return BlockStatus::device_failed;
-        count_submitted();
-    }
-    return wait_for(disk_, queue_, oldest.request, time_);
+    submitted_ += count;
+    next_sector_ = sector;
+    queue_.submit(std::span(requests).first(count));
 }
 
 }  // namespace exo::guest

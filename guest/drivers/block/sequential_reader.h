@@ -6,9 +6,8 @@
 #include <memory>
 #include <span>
 
-#include "guest/drivers/block/block_device.h"
+#include "guest/drivers/block/adaptive_queue.h"
 #include "guest/drivers/dma.h"
-#include "guest/drivers/time_source.h"
 #include "guest/kernel/error.h"
 
 namespace exo::guest {
@@ -22,7 +21,6 @@ class SequentialReader {
 
     /// `piece` is the largest number of bytes in one request, clamped to what the disk takes.
     static Result<std::unique_ptr<SequentialReader>> create(BlockDevice& disk, DmaMemory& memory,
-                                                            TimeSource& time,
                                                             std::size_t piece = default_piece);
     /// Waits for the requests that are still in the device.
     ~SequentialReader();
@@ -44,15 +42,12 @@ class SequentialReader {
         BlockRequest request;
     };
 
-    SequentialReader(BlockDevice& disk, TimeSource& time) : disk_(disk), queue_(disk.queue(0)), time_(time) {}
+    explicit SequentialReader(BlockDevice& disk) : disk_(disk), queue_(disk.queue_here()) {}
     void submit_more();
-    void count_submitted();
-    BlockStatus wait_for_oldest();
     Slot& slot(std::uint64_t number) { return slots_[number % depth_]; }
 
     BlockDevice& disk_;
-    BlockQueue& queue_;
-    TimeSource& time_;
+    AdaptiveQueue& queue_;
     std::array<Slot, max_depth> slots_;
     std::size_t depth_ = 0;
     std::size_t piece_ = 0;

@@ -91,6 +91,7 @@ Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const PciFunction& function
     if (disk == nullptr) return out_of_memory(what);
     if (const auto ready = disk->set_up(); !ready) return std::unexpected(ready.error());
     disk->read_serial();
+    if (const auto done = disk->start_queues(services); !done) return std::unexpected(done.error());
     return disk;
 }
 
@@ -281,17 +282,14 @@ std::size_t VirtioBlk::poll() {
     return counters_.completed - before;
 }
 
-std::size_t VirtioBlk::wait_for_interrupt(std::uint64_t deadline_ns) {
-    const auto arm = [this] {
-        const bool nothing_new = virtqueue_->enable_interrupts();
-        if (nothing_new) ++counters_.sleeps;
-        return nothing_new;
-    };
-    const auto collect = [this] {
-        virtqueue_->disable_interrupts();
-        return poll();
-    };
-    return watch_.wait(deadline_ns, arm, collect);
+bool VirtioBlk::prepare_sleep(std::uint32_t ends) {
+    if (dead_ || !virtqueue_->enable_interrupts(static_cast<std::uint16_t>(ends))) return false;
+    ++counters_.sleeps;
+    return true;
+}
+
+void VirtioBlk::finish_sleep() {
+    virtqueue_->disable_interrupts();
 }
 
 void VirtioBlk::recover() {

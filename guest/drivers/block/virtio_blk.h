@@ -56,7 +56,9 @@ class VirtioBlk final : public BlockDevice, private BlockQueue {
     std::size_t depth() const override;
     std::size_t submit(std::span<BlockRequest* const> requests) override;
     std::size_t poll() override;
-    std::size_t wait_for_interrupt(std::uint64_t deadline_ns) override;
+    bool prepare_sleep(std::uint32_t ends) override;
+    void finish_sleep() override;
+    InterruptWatch& watch() override { return watch_; }
     bool has_interrupt() const override { return !dead_ && watch_.usable(); }
     void recover() override;
     const BlockQueueCounters& counters() const override { return counters_; }

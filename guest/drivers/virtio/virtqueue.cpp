@@ -133,13 +133,14 @@ Result<std::optional<Virtqueue::Used>> Virtqueue::pop() {
     return Used{head, element.length};
 }
 
-bool Virtqueue::enable_interrupts() {
+bool Virtqueue::enable_interrupts(std::uint16_t chains) {
     // Ask first, look second: what comes back between the two is either seen here or interrupts.
     if (event_index_)
-        store(used_event(), last_used_, std::memory_order_seq_cst);
+        store(used_event(), static_cast<std::uint16_t>(last_used_ + chains - 1), std::memory_order_seq_cst);
     else
         store(avail_flags(), 0, std::memory_order_seq_cst);
-    return load(used_index(), std::memory_order_seq_cst) == last_used_;
+    const std::uint16_t back = load(used_index(), std::memory_order_seq_cst);
+    return static_cast<std::uint16_t>(back - last_used_) < (event_index_ ? chains : 1);
 }
 
 void Virtqueue::disable_interrupts() {

@@ -54,8 +54,10 @@ class Virtqueue {
     /// was never given. After an error only a reset helps.
     Result<std::optional<Used>> pop();
 
-    /// Asks for an interrupt. False when something has come back already, which may go without one.
-    bool enable_interrupts();
+    /// Asks for an interrupt once `chains` more have come back, at least one and no more than are out;
+    /// without event indices the first one interrupts. False when they have come back already, which may go
+    /// without.
+    bool enable_interrupts(std::uint16_t chains = 1);
     void disable_interrupts();
 
   private:

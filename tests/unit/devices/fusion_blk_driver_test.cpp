@@ -18,7 +18,7 @@ namespace reg = block::reg;
 using guest::BlockOperation;
 using guest::BlockRequest;
 using guest::BlockStatus;
-using guest::WaitMode;
+using guest::IoMode;
 
 enum class Lie {
     none,
@@ -180,12 +180,12 @@ class FusionBlkDriver : public testing::Test {
     }
     guest::BlockQueue& queue() { return disk->queue(0); }
 
-    BlockStatus run(WaitMode mode = WaitMode::polling, std::size_t size = 512) {
+    BlockStatus run(IoMode mode = IoMode::polling, std::size_t size = 512) {
         const guest::DmaSpan span{ram.at(data), data, size};
         BlockRequest request;
         request.segments = {&span, 1};
-        disk->set_wait_policy({.mode = mode});
-        return guest::run(*disk, request, guest);
+        disk->set_mode(mode);
+        return guest::run(*disk, request);
     }
 
     GuestRam ram;
@@ -268,7 +268,7 @@ TEST_F(FusionBlkDriver, OddLimitsAreRoundedDown) {
     EXPECT_FALSE(disk->info().has_fua);
     BlockRequest flush;
     flush.operation = BlockOperation::flush;
-    EXPECT_EQ(guest::run(*disk, flush, guest), BlockStatus::ok) << "there is nothing to flush";
+    EXPECT_EQ(guest::run(*disk, flush), BlockStatus::ok) << "there is nothing to flush";
 }
 
 TEST_F(FusionBlkDriver, WorksWithoutMsi) {
@@ -276,7 +276,7 @@ TEST_F(FusionBlkDriver, WorksWithoutMsi) {
     ASSERT_EQ(create(), "created");
     EXPECT_FALSE(queue().has_interrupt());
     EXPECT_EQ(device.get(reg::queue_vector), block::no_vector);
-    EXPECT_EQ(run(WaitMode::interrupt), BlockStatus::ok);
+    EXPECT_EQ(run(IoMode::interrupt), BlockStatus::ok);
 }
 
 TEST_F(FusionBlkDriver, HonestDevice) {
@@ -322,14 +322,14 @@ TEST_F(FusionBlkDriver, FewerBytesThanAskedAreNoData) {
     for (const Lie lie : {Lie::too_few_bytes, Lie::too_many_bytes}) {
         device.lie = lie;
         device.lies_left = 1;
-        EXPECT_EQ(run(WaitMode::polling, 1024), BlockStatus::medium_error);
+        EXPECT_EQ(run(IoMode::polling, 1024), BlockStatus::medium_error);
     }
     EXPECT_EQ(queue().counters().faults, 2u);
     EXPECT_EQ(run(), BlockStatus::ok) << "only that request is lost";
 }
 
 TEST_F(FusionBlkDriver, SilentDeviceTimesOutAndIsBroughtBack) {
-    for (const WaitMode mode : {WaitMode::polling, WaitMode::interrupt, WaitMode::hybrid}) {
+    for (const IoMode mode : {IoMode::polling, IoMode::interrupt, IoMode::hybrid}) {
         ASSERT_EQ(create(), "created");
         device.lie = Lie::silent;
         const std::uint64_t before = guest.now_ns();
@@ -337,14 +337,14 @@ TEST_F(FusionBlkDriver, SilentDeviceTimesOutAndIsBroughtBack) {
         EXPECT_GE(guest.now_ns() - before, disk->timeout_ns());
         EXPECT_LT(guest.now_ns() - before, 2 * disk->timeout_ns());
         device.lie = Lie::none;
-        EXPECT_EQ(run(WaitMode::polling), BlockStatus::ok);
+        EXPECT_EQ(run(IoMode::polling), BlockStatus::ok);
     }
 }
 
 TEST_F(FusionBlkDriver, LostInterruptsCostSleepNotTheDisk) {
     guest.lose_interrupts = true;
     ASSERT_EQ(create(), "created");
-    for (int i = 0; i < 5; ++i) EXPECT_EQ(run(WaitMode::interrupt), BlockStatus::ok);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(run(IoMode::interrupt), BlockStatus::ok);
     EXPECT_FALSE(queue().has_interrupt()) << "it has given up on them";
 }
 
@@ -381,9 +381,9 @@ TEST_F(FusionBlkDriver, ChecksRequestsBeforeTheDeviceSeesThem) {
     BlockRequest request;
     request.segments = {&span, 1};
     request.sector = 1000;
-    EXPECT_EQ(guest::run(*disk, request, guest), BlockStatus::out_of_range);
+    EXPECT_EQ(guest::run(*disk, request), BlockStatus::out_of_range);
     request.segments = {};
-    EXPECT_EQ(guest::run(*disk, request, guest), BlockStatus::invalid_request);
+    EXPECT_EQ(guest::run(*disk, request), BlockStatus::invalid_request);
     EXPECT_EQ(device.doorbells, 0);
     EXPECT_EQ(queue().counters().failed, 2u);
 }
@@ -406,7 +406,7 @@ TEST_F(FusionBlkDriver, TakesNoMoreThanItCanHold) {
     EXPECT_FALSE(requests[8].done());
     device.lie = Lie::none;
     EXPECT_EQ(queue().submit(std::span(pointers).subspan(8)), 4u);
-    while (!requests[11].done()) queue().wait({.mode = WaitMode::polling}, ~std::uint64_t{0}, guest);
+    while (!requests[11].done()) queue().wait({.mode = IoMode::polling}, ~std::uint64_t{0}, guest);
     EXPECT_EQ(requests[11].status.load(), BlockStatus::ok);
 }
 

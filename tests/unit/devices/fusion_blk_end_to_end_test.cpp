@@ -22,7 +22,7 @@ namespace {
 using guest::BlockOperation;
 using guest::BlockRequest;
 using guest::BlockStatus;
-using guest::WaitMode;
+using guest::IoMode;
 
 /// In one thread: the device has its turn when the driver waits.
 class OneThread : public testing::Test {
@@ -54,11 +54,11 @@ class OneThread : public testing::Test {
         return more || device->counters().completions != before.completions;
     }
 
-    BlockStatus run(BlockRequest& request, WaitMode mode = WaitMode::interrupt) {
-        driver->set_wait_policy({.mode = mode});
-        return guest::run(*driver, request, guest);
+    BlockStatus run(BlockRequest& request, IoMode mode = IoMode::interrupt) {
+        driver->set_mode(mode);
+        return guest::run(*driver, request);
     }
-    BlockStatus read(std::uint64_t sector = 0, WaitMode mode = WaitMode::interrupt) {
+    BlockStatus read(std::uint64_t sector = 0, IoMode mode = IoMode::interrupt) {
         const std::uint64_t at = GuestRam::start + (7 << 20);
         const guest::DmaSpan span{ram.at(at), at, 512};
         BlockRequest request;
@@ -83,7 +83,7 @@ TEST_F(OneThread, DriverSeesTheDisk) {
 }
 
 TEST_F(OneThread, SynchronousReadsAndWrites) {
-    auto sync = guest::SyncDisk::create(*driver, guest, guest);
+    auto sync = guest::SyncDisk::create(*driver, guest);
     ASSERT_TRUE(sync);
     std::vector<std::byte> data(300 * 512);
     for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i * 13);
@@ -112,7 +112,7 @@ TEST_F(OneThread, DepthOneCostsOneDoorbellAndOneInterrupt) {
 }
 
 TEST_F(OneThread, PollingCostsNoInterrupt) {
-    for (int i = 0; i < 100; ++i) ASSERT_EQ(read(0, WaitMode::polling), BlockStatus::ok);
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(read(0, IoMode::polling), BlockStatus::ok);
     EXPECT_EQ(guest.interrupts(), 0u);
 }
 
@@ -149,7 +149,7 @@ TEST_F(OneThread, DoorbellOnlyForADeviceThatSleeps) {
     while (!requests.back().done()) driver->queue(0).wait({}, ~std::uint64_t{0}, guest);
 }
 
-class AllModes : public OneThread, public testing::WithParamInterface<WaitMode> {};
+class AllModes : public OneThread, public testing::WithParamInterface<IoMode> {};
 
 TEST_P(AllModes, RandomLoadAgreesWithAShadow) {
     ShadowLoad load(ram, *driver, guest, jobs, 42);
@@ -187,8 +187,7 @@ TEST_P(AllModes, ErrorsOfTheDiskReachTheCaller) {
     EXPECT_EQ(read(2, GetParam()), BlockStatus::no_space);
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, AllModes,
-                         testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid),
+INSTANTIATE_TEST_SUITE_P(Modes, AllModes, testing::Values(IoMode::interrupt, IoMode::polling, IoMode::hybrid),
                          [](const auto& parameter) { return std::string(guest::describe(parameter.param)); });
 
 TEST_F(OneThread, DiskThatNeverAnswersTimesOutAndComesBackWithItsRequestsEnded) {
@@ -236,7 +235,7 @@ struct DiskKind {
     bool direct = false;
 };
 
-class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>> {
+class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMode>> {
   protected:
     static constexpr std::size_t jobs = 24;
     static constexpr std::size_t size = jobs * ShadowLoad::area;
@@ -284,7 +283,7 @@ TEST_P(TwoThreads, RandomLoadAgreesWithAShadow) {
     ShadowLoad load(ram, *driver, *guest, jobs, 44);
     load.barriers = true;
     load.run(file ? 1'500 : 10'000, {.mode = std::get<1>(GetParam()), .poll_budget_ns = 20'000});
-    auto sync = guest::SyncDisk::create(*driver, *guest, *guest);
+    auto sync = guest::SyncDisk::create(*driver, *guest);
     ASSERT_TRUE(sync);
     ASSERT_TRUE(sync->flush());
     if (file != nullptr) {
@@ -300,13 +299,13 @@ TEST_P(TwoThreads, RandomLoadAgreesWithAShadow) {
 TEST_P(TwoThreads, OneAfterTheOther) {
     const std::uint64_t at = ram.allocate(4096);
     const guest::DmaSpan span{ram.at(at), at, 4096};
-    driver->set_wait_policy({.mode = std::get<1>(GetParam())});
+    driver->set_mode(std::get<1>(GetParam()));
     for (std::uint64_t i = 0; i < 500; ++i) {
         BlockRequest request;
         request.operation = i % 2 == 0 ? BlockOperation::write : BlockOperation::read;
         request.sector = i % 100 * 8;
         request.segments = {&span, 1};
-        ASSERT_EQ(guest::run(*driver, request, *guest), BlockStatus::ok) << i;
+        ASSERT_EQ(guest::run(*driver, request), BlockStatus::ok) << i;
     }
     ram.release(at, 4096);
 }
@@ -344,7 +343,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      DiskKind{"io_uring_direct", true, vmm::DiskBackend::io_uring, true},
                                      DiskKind{"threads", true, vmm::DiskBackend::threads},
                                      DiskKind{"threads_direct", true, vmm::DiskBackend::threads, true}),
-                     testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid)),
+                     testing::Values(IoMode::interrupt, IoMode::polling, IoMode::hybrid)),
     [](const auto& parameter) {
         return std::string(std::get<0>(parameter.param).name) + "_" +
                std::string(guest::describe(std::get<1>(parameter.param)));

@@ -46,7 +46,7 @@ class ShadowLoad {
     /// Called now and then between requests.
     std::function<void()> meanwhile;
 
-    void run(std::size_t count, const guest::WaitPolicy& policy) {
+    void run(std::size_t count, const guest::IoPlan& policy) {
         guest::BlockQueue& queue = disk_.queue(0);
         std::size_t started = 0;
         std::size_t ended = 0;
@@ -112,7 +112,7 @@ class ShadowLoad {
     }
 
     void submit(guest::BlockQueue& queue, std::span<guest::BlockRequest* const> batch,
-                const guest::WaitPolicy& policy) {
+                const guest::IoPlan& policy) {
         while (!batch.empty()) {
             batch = batch.subspan(queue.submit(batch));
             if (!batch.empty()) queue.wait(policy, time_.now_ns() + disk_.timeout_ns(), time_);

@@ -20,7 +20,7 @@ namespace {
 
 using guest::BlockRequest;
 using guest::BlockStatus;
-using guest::WaitMode;
+using guest::IoMode;
 
 DeviceFace face_of(const vmm::VirtioDevice& device) {
     return {.vendor = vmm::virtio::pci_vendor,
@@ -58,14 +58,14 @@ class VirtioOneThread : public testing::Test {
         const bool more = device->service();
         return more || model.counters().completions != before;
     }
-    BlockStatus read(std::uint64_t sector = 0, WaitMode mode = WaitMode::interrupt) {
+    BlockStatus read(std::uint64_t sector = 0, IoMode mode = IoMode::interrupt) {
         const std::uint64_t at = GuestRam::start + (7 << 20);
         const guest::DmaSpan span{ram.at(at), at, 512};
         BlockRequest request;
         request.sector = sector;
         request.segments = {&span, 1};
-        driver->set_wait_policy({.mode = mode});
-        return guest::run(*driver, request, guest);
+        driver->set_mode(mode);
+        return guest::run(*driver, request);
     }
 
     GuestRam ram;
@@ -116,7 +116,7 @@ TEST_F(VirtioOneThread, BatchCostsOneDoorbellAndOneInterrupt) {
     EXPECT_EQ(guest.interrupts() - interrupts, 1u);
 }
 
-class VirtioAllModes : public VirtioOneThread, public testing::WithParamInterface<WaitMode> {};
+class VirtioAllModes : public VirtioOneThread, public testing::WithParamInterface<IoMode> {};
 
 TEST_P(VirtioAllModes, RandomLoadAgreesWithAShadow) {
     ShadowLoad load(ram, *driver, guest, jobs, 52);
@@ -140,7 +140,7 @@ TEST_P(VirtioAllModes, RandomLoadOnADiskThatTakesItsTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, VirtioAllModes,
-                         testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid),
+                         testing::Values(IoMode::interrupt, IoMode::polling, IoMode::hybrid),
                          [](const auto& parameter) { return std::string(guest::describe(parameter.param)); });
 
 TEST_F(VirtioOneThread, DiskThatNeverAnswersTimesOutAndComesBack) {
@@ -162,7 +162,7 @@ struct DiskKind {
 };
 
 /// Two threads, as in the VMM: this one is the guest.
-class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, WaitMode>> {
+class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMode>> {
   protected:
     static constexpr std::size_t jobs = 24;
     static constexpr std::size_t size = jobs * ShadowLoad::area;
@@ -210,7 +210,7 @@ class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, Wait
 TEST_P(VirtioTwoThreads, RandomLoadAgreesWithAShadow) {
     ShadowLoad load(ram, *driver, *guest, jobs, 54);
     load.run(file ? 1'500 : 10'000, {.mode = std::get<1>(GetParam()), .poll_budget_ns = 20'000});
-    auto sync = guest::SyncDisk::create(*driver, *guest, *guest);
+    auto sync = guest::SyncDisk::create(*driver, *guest);
     ASSERT_TRUE(sync);
     ASSERT_TRUE(sync->flush());
     if (file != nullptr) {
@@ -254,7 +254,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      DiskKind{"io_uring_direct", true, vmm::DiskBackend::io_uring, true},
                                      DiskKind{"threads", true, vmm::DiskBackend::threads},
                                      DiskKind{"threads_direct", true, vmm::DiskBackend::threads, true}),
-                     testing::Values(WaitMode::interrupt, WaitMode::polling, WaitMode::hybrid)),
+                     testing::Values(IoMode::interrupt, IoMode::polling, IoMode::hybrid)),
     [](const auto& parameter) {
         return std::string(std::get<0>(parameter.param).name) + "_" +
                std::string(guest::describe(std::get<1>(parameter.param)));

@@ -27,7 +27,7 @@ struct IdeTest : testing::Test {
     void probe() { find_legacy_ide_disks(machine.services(), registry); }
     BlockDevice& disk(unsigned index = 0) { return *registry.disks()[index].device; }
     SyncDisk sync(unsigned index = 0, std::size_t buffer = 64 * 1024) {
-        return *SyncDisk::create(disk(index), machine, machine, buffer);
+        return *SyncDisk::create(disk(index), machine, buffer);
     }
 };
 
@@ -84,7 +84,7 @@ TEST_F(IdeTest, ABusThatRemembersNothingIsNoChannel) {
 }
 
 struct Way {
-    WaitMode mode;
+    IoMode mode;
     bool lba48;
     std::uint16_t multiple;
 };
@@ -95,7 +95,7 @@ TEST_P(IdeWaitTest, ReadsAndWrites) {
     drive.lba48 = GetParam().lba48;
     drive.max_multiple = GetParam().multiple;
     probe();
-    disk().set_wait_policy({GetParam().mode, 500});
+    ASSERT_TRUE(disk().set_mode(GetParam().mode));
     auto io = sync(0, 256 * 1024);
     std::vector<std::byte> data(403 * 512);
     ASSERT_TRUE(io.read(0, data));
@@ -110,19 +110,19 @@ TEST_P(IdeWaitTest, ReadsAndWrites) {
     EXPECT_EQ(0u, counters.failed);
     EXPECT_TRUE(disk().queue(0).has_interrupt());
     EXPECT_LT(machine.now_ns(), 50 * ns_per_ms) << "it slept for interrupts that do not come";
-    if (GetParam().mode == WaitMode::polling) {
+    if (GetParam().mode == IoMode::polling) {
         EXPECT_EQ(0, model.interrupts);
     } else {
         EXPECT_GT(model.interrupts, 0);
     }
-    if (GetParam().multiple > 1 && GetParam().mode == WaitMode::interrupt)
+    if (GetParam().multiple > 1 && GetParam().mode == IoMode::interrupt)
         EXPECT_LT(model.interrupts, 2 * 403 / 16 + 20) << "one interrupt for every 16 sectors";
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, IdeWaitTest,
-                         testing::Values(Way{WaitMode::interrupt, true, 16}, Way{WaitMode::polling, true, 16},
-                                         Way{WaitMode::hybrid, true, 1}, Way{WaitMode::interrupt, false, 1},
-                                         Way{WaitMode::polling, false, 4}));
+                         testing::Values(Way{IoMode::interrupt, true, 16}, Way{IoMode::polling, true, 16},
+                                         Way{IoMode::interrupt, true, 1}, Way{IoMode::interrupt, false, 1},
+                                         Way{IoMode::polling, false, 4}));
 
 TEST_F(IdeTest, AddressesSectorsBeyond28Bits) {
     constexpr std::uint64_t edge = std::uint64_t{1} << 28;
@@ -159,7 +159,9 @@ TEST_F(IdeTest, ADriveThatIsReadyBeforeTheSleepIsNotSleptFor) {
     ASSERT_EQ(1u, disk().queue(0).submit(one));
     ASSERT_TRUE(model.step());
     const std::uint64_t before = machine.now_ns();
-    EXPECT_EQ(1u, disk().queue(0).wait_for_interrupt(before + ns_per_s));
+    EXPECT_FALSE(disk().queue(0).prepare_sleep(1));
+    disk().queue(0).finish_sleep();
+    EXPECT_EQ(1u, disk().queue(0).poll());
     EXPECT_EQ(before, machine.now_ns());
 }
 
@@ -172,7 +174,7 @@ TEST_F(IdeTest, ScattersOverSegments) {
     BlockRequest request;
     request.segments = pieces;
     request.sector = 3;
-    ASSERT_EQ(BlockStatus::ok, run(disk(), request, machine));
+    ASSERT_EQ(BlockStatus::ok, run(disk(), request));
     std::size_t at = 3 * 512;
     for (const DmaSpan& piece : pieces) {
         EXPECT_TRUE(std::ranges::equal(std::span(drive.disk).subspan(at, piece.size), piece.bytes()));
@@ -194,7 +196,7 @@ TEST_F(IdeTest, TwoDrivesTakeTurns) {
     b.segments = {&two, 1};
     BlockRequest* const both[] = {&a, &a};
     EXPECT_EQ(1u, disk(0).queue(0).submit(both)) << "one at a time";
-    EXPECT_EQ(BlockStatus::ok, run(disk(1), b, machine)) << "waits for the other drive's request first";
+    EXPECT_EQ(BlockStatus::ok, run(disk(1), b)) << "waits for the other drive's request first";
     EXPECT_TRUE(a.done());
     EXPECT_TRUE(std::ranges::equal(std::span(first.disk).first(512), one.bytes()));
     EXPECT_TRUE(std::ranges::equal(std::span(second.disk).first(512), two.bytes()));
@@ -259,6 +261,7 @@ TEST_F(IdeTest, AStuckDriveAtStartUpIsLeftAlone) {
 TEST_F(IdeTest, GivesUpOnAnInterruptThatNeverComes) {
     model.attach(0, 64);
     probe();
+    disk().set_mode(IoMode::interrupt);
     machine.lose_interrupts = true;
     std::vector<std::byte> data(512);
     auto io = sync();
@@ -274,7 +277,7 @@ TEST_F(IdeTest, RandomRequestsAgainstAModelDisk) {
     auto io = sync();
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
     for (int i = 0; i < 500; ++i) {
-        disk().set_wait_policy({static_cast<WaitMode>(below(3)), 1000});
+        disk().set_mode(static_cast<IoMode>(below(2)));
         const std::size_t sector = below(300);
         std::vector<std::byte> data((1 + below(std::min<std::size_t>(40, 300 - sector))) * 512);
         if (below(2) == 0) {
@@ -307,7 +310,7 @@ TEST_F(IdeTest, FindsNativeChannelsByTheirBars) {
         find_ide_disks(function, other.services(), own);
         ASSERT_EQ(1u, own.disks().size());
         EXPECT_FALSE(own.disks()[0].device->queue(0).has_interrupt());
-        auto io = *SyncDisk::create(*own.disks()[0].device, other, other);
+        auto io = *SyncDisk::create(*own.disks()[0].device, other);
         std::vector<std::byte> data(5 * 512);
         EXPECT_TRUE(io.read(0, data));
         EXPECT_EQ(1, space.get16(pci_reg::command));

@@ -70,13 +70,13 @@ TEST_F(VirtioBlkTest, SaysWhatTheDiskIs) {
 }
 
 class VirtioBlkWaitTest : public VirtioBlkTest,
-                          public testing::WithParamInterface<std::pair<WaitMode, bool>> {};
+                          public testing::WithParamInterface<std::pair<IoMode, bool>> {};
 
 TEST_P(VirtioBlkWaitTest, ReadsAndWrites) {
     if (!GetParam().second) model.offered &= ~std::uint64_t{1u << 29};
     start();
-    disk->set_wait_policy({GetParam().first, 500});
-    auto sync = SyncDisk::create(*disk, machine, machine, 3 * 512);
+    disk->set_mode(GetParam().first);
+    auto sync = SyncDisk::create(*disk, machine, 3 * 512);
     ASSERT_TRUE(sync);
     std::vector<std::byte> data(257 * 512);
     ASSERT_TRUE(sync->read(0, data));
@@ -89,25 +89,24 @@ TEST_P(VirtioBlkWaitTest, ReadsAndWrites) {
     const BlockQueueCounters& counters = disk->queue(0).counters();
     EXPECT_EQ(counters.submitted, counters.completed);
     EXPECT_EQ(0u, counters.failed + counters.faults);
-    if (GetParam().first == WaitMode::polling)
+    if (GetParam().first == IoMode::polling)
         EXPECT_EQ(0, model.interrupts);
-    else if (GetParam().first == WaitMode::interrupt)
+    else if (GetParam().first == IoMode::interrupt)
         EXPECT_EQ(static_cast<int>(counters.sleeps), model.interrupts) << "one interrupt for each sleep";
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, VirtioBlkWaitTest,
-                         testing::Values(std::pair{WaitMode::interrupt, true},
-                                         std::pair{WaitMode::interrupt, false},
-                                         std::pair{WaitMode::polling, true},
-                                         std::pair{WaitMode::polling, false},
-                                         std::pair{WaitMode::hybrid, true}));
+                         testing::Values(std::pair{IoMode::interrupt, true},
+                                         std::pair{IoMode::interrupt, false},
+                                         std::pair{IoMode::polling, true}, std::pair{IoMode::polling, false},
+                                         std::pair{IoMode::hybrid, true}));
 
 TEST_F(VirtioBlkTest, PollsWhereThereIsNoInterrupt) {
     machine.has_msi = false;
     start();
     EXPECT_FALSE(disk->queue(0).has_interrupt());
     Buffer buffer(machine, 512);
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_EQ(0, model.interrupts);
 }
 
@@ -116,10 +115,10 @@ TEST_F(VirtioBlkTest, TakesTheInterruptBackAfterEverySleep) {
         if (!event_index) model.offered &= ~std::uint64_t{1u << 29};
         start();
         Buffer buffer(machine, 512);
-        EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+        EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
         const int interrupts = model.interrupts;
-        disk->set_wait_policy({WaitMode::polling});
-        for (int i = 0; i < 5; ++i) EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+        disk->set_mode(IoMode::polling);
+        for (int i = 0; i < 5; ++i) EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
         EXPECT_EQ(interrupts, model.interrupts);
         disk.reset();
     }
@@ -127,15 +126,16 @@ TEST_F(VirtioBlkTest, TakesTheInterruptBackAfterEverySleep) {
 
 TEST_F(VirtioBlkTest, GivesUpOnAnInterruptThatNeverComes) {
     start();
+    disk->set_mode(IoMode::interrupt);
     machine.lose_interrupts = true;
     Buffer buffer(machine, 512);
     for (unsigned i = 0; i < InterruptWatch::max_missed; ++i) {
         EXPECT_TRUE(disk->queue(0).has_interrupt());
-        EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+        EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     }
     EXPECT_FALSE(disk->queue(0).has_interrupt());
     const std::uint64_t before = machine.now_ns();
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_LT(machine.now_ns() - before, ns_per_ms);
 }
 
@@ -160,7 +160,7 @@ TEST_F(VirtioBlkTest, KeepsManyRequestsInFlightAndTakesThemBackInAnyOrder) {
         while (ended < 5) ended += queue.wait({}, machine.now_ns() + ns_per_s, machine);
         EXPECT_EQ(2u, queue.submit(std::span(requests).subspan(5)));
         for (const auto& buffer : buffers) {
-            EXPECT_EQ(BlockStatus::ok, wait_for(*disk, queue, buffer->request, machine));
+            EXPECT_EQ(BlockStatus::ok, disk->adaptive_queue(0).wait(buffer->request));
             EXPECT_TRUE(std::ranges::equal(on_disk(buffer->request.sector, 1024), buffer->segment.bytes()));
         }
         disk.reset();
@@ -174,7 +174,7 @@ TEST_F(VirtioBlkTest, GathersAndScattersSegments) {
                               buffer.segment.subspan(2048, 2048)};
     buffer.request.segments = pieces;
     buffer.request.sector = 9;
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_TRUE(std::ranges::equal(on_disk(9, 1024), pieces[0].bytes()));
     EXPECT_TRUE(std::ranges::equal(on_disk(11, 512), pieces[1].bytes()));
     EXPECT_TRUE(std::ranges::equal(on_disk(12, 2048), pieces[2].bytes()));
@@ -186,19 +186,19 @@ TEST_F(VirtioBlkTest, RefusesWhatTheDiskCannotDoWithoutAskingIt) {
     const int notified = model.notifications;
     Buffer buffer(machine, 1024);
     buffer.request.sector = 256;
-    EXPECT_EQ(BlockStatus::out_of_range, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::out_of_range, run(*disk, buffer.request));
     buffer.request.sector = ~std::uint64_t{0};
-    EXPECT_EQ(BlockStatus::out_of_range, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::out_of_range, run(*disk, buffer.request));
     buffer.request.sector = 0;
     buffer.request.operation = BlockOperation::write;
-    EXPECT_EQ(BlockStatus::read_only, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::read_only, run(*disk, buffer.request));
     buffer.request.operation = BlockOperation::read;
     buffer.segment.size = 100;
-    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request));
     buffer.request.segments = {};
-    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request));
     buffer.request.fua = true;
-    EXPECT_EQ(BlockStatus::unsupported, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::unsupported, run(*disk, buffer.request));
     EXPECT_EQ(notified, model.notifications);
 }
 
@@ -209,19 +209,19 @@ TEST_F(VirtioBlkTest, KeepsToTheBlockSizeOfTheDisk) {
     EXPECT_EQ(4096u, disk->info().logical_block);
     Buffer buffer(machine, 4096);
     buffer.request.sector = 8;
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_TRUE(std::ranges::equal(on_disk(8, 4096), buffer.segment.bytes()));
     buffer.request.sector = 1;
-    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request));
     buffer.request.sector = 8;
     buffer.segment.size = 512;
-    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::invalid_request, run(*disk, buffer.request));
 }
 
 TEST_F(VirtioBlkTest, AFlushWithoutACacheEndsAtOnce) {
     model.offered &= ~std::uint64_t{1u << 9};
     start();
-    auto sync = SyncDisk::create(*disk, machine, machine);
+    auto sync = SyncDisk::create(*disk, machine);
     EXPECT_TRUE(sync->flush());
     EXPECT_EQ(0, model.flushes);
 }
@@ -231,7 +231,7 @@ TEST_F(VirtioBlkTest, KeepsToTheLargestSegmentOfTheDevice) {
     model.offered |= 1u << 1;
     start();
     EXPECT_EQ(1536u, disk->info().max_transfer);
-    auto sync = SyncDisk::create(*disk, machine, machine);
+    auto sync = SyncDisk::create(*disk, machine);
     std::vector<std::byte> data(5000 / 512 * 512);
     ASSERT_TRUE(sync->read(2, data));
     EXPECT_TRUE(std::ranges::equal(on_disk(2, data.size()), data));
@@ -241,11 +241,11 @@ TEST_F(VirtioBlkTest, ErrorsOfTheDeviceAreErrorsOfTheRequestAlone) {
     start();
     Buffer buffer(machine, 512);
     model.fault = Fault::io_error;
-    EXPECT_EQ(BlockStatus::medium_error, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::medium_error, run(*disk, buffer.request));
     model.fault = Fault::unsupported;
-    EXPECT_EQ(BlockStatus::unsupported, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::unsupported, run(*disk, buffer.request));
     model.fault = Fault::none;
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_EQ(2u, disk->queue(0).counters().failed);
 }
 
@@ -253,7 +253,7 @@ TEST_F(VirtioBlkTest, AReadThatWasCutShortIsAnError) {
     start();
     Buffer buffer(machine, 1024);
     model.fault = Fault::short_read;
-    EXPECT_EQ(BlockStatus::medium_error, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::medium_error, run(*disk, buffer.request));
     EXPECT_EQ(1u, disk->queue(0).counters().faults);
 }
 
@@ -266,13 +266,13 @@ TEST_P(VirtioBlkLiarTest, ADeviceThatBreaksTheProtocolIsSwitchedOff) {
     BlockRequest* const both[] = {&first.request, &second.request};
     model.fault = GetParam();
     ASSERT_EQ(2u, disk->queue(0).submit(both));
-    wait_for(*disk, disk->queue(0), first.request, machine);
-    wait_for(*disk, disk->queue(0), second.request, machine);
+    disk->adaptive_queue(0).wait(first.request);
+    disk->adaptive_queue(0).wait(second.request);
     EXPECT_EQ(BlockStatus::device_failed, second.request.status);
     EXPECT_GE(disk->queue(0).counters().faults, 1u);
     EXPECT_FALSE(pci.at(VirtioBlkModel::address).get16(pci_reg::command) & pci_command::bus_master);
     // From here on every request ends at once.
-    EXPECT_EQ(BlockStatus::device_failed, run(*disk, first.request, machine));
+    EXPECT_EQ(BlockStatus::device_failed, run(*disk, first.request));
     EXPECT_EQ(2u + 1u + 1u, disk->queue(0).counters().completed) << "the serial number, two, and one";
 }
 
@@ -286,17 +286,17 @@ TEST_F(VirtioBlkTest, AStuckDeviceTimesOutAndIsBroughtBack) {
     Buffer buffer(machine, 512);
     model.fault = Fault::silent;
     const std::uint64_t before = machine.now_ns();
-    EXPECT_EQ(BlockStatus::timed_out, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::timed_out, run(*disk, buffer.request));
     EXPECT_LT(machine.now_ns() - before, 60 * ns_per_ms);
     model.fault = Fault::none;
-    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, run(*disk, buffer.request));
     EXPECT_TRUE(std::ranges::equal(on_disk(0, 512), buffer.segment.bytes()));
 }
 
 TEST_F(VirtioBlkTest, ARequestThatWasNeverSubmittedIsNotWaitedForForEver) {
     start();
     Buffer buffer(machine, 512);
-    EXPECT_EQ(BlockStatus::invalid_request, wait_for(*disk, disk->queue(0), buffer.request, machine));
+    EXPECT_EQ(BlockStatus::invalid_request, disk->adaptive_queue(0).wait(buffer.request));
 }
 
 TEST_F(VirtioBlkTest, AQueueFullOfStuckRequestsIsRecovered) {
@@ -305,13 +305,15 @@ TEST_F(VirtioBlkTest, AQueueFullOfStuckRequestsIsRecovered) {
     model.fault = Fault::silent;
     for (std::size_t i = 0; i < disk->queue(0).depth(); ++i) {
         stuck.push_back(std::make_unique<Buffer>(machine, 512));
-        ASSERT_TRUE(submit_one(*disk, disk->queue(0), stuck.back()->request, machine));
+        BlockRequest* const one[] = {&stuck.back()->request};
+        disk->adaptive_queue(0).submit(one);
     }
     Buffer buffer(machine, 512);
-    ASSERT_TRUE(submit_one(*disk, disk->queue(0), buffer.request, machine));
+    BlockRequest* const last[] = {&buffer.request};
+    disk->adaptive_queue(0).submit(last);
     for (const auto& one : stuck) EXPECT_EQ(BlockStatus::timed_out, one->request.status);
     model.fault = Fault::none;
-    EXPECT_EQ(BlockStatus::ok, wait_for(*disk, disk->queue(0), buffer.request, machine));
+    EXPECT_EQ(BlockStatus::ok, disk->adaptive_queue(0).wait(buffer.request));
 }
 
 TEST_F(VirtioBlkTest, ADeviceThatCannotBeResetIsCutOff) {
@@ -319,9 +321,9 @@ TEST_F(VirtioBlkTest, ADeviceThatCannotBeResetIsCutOff) {
     disk->set_timeout_ns(50 * ns_per_ms);
     Buffer buffer(machine, 512);
     model.fault = Fault::never_out_of_reset;
-    EXPECT_EQ(BlockStatus::timed_out, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::timed_out, run(*disk, buffer.request));
     EXPECT_FALSE(pci.at(VirtioBlkModel::address).get16(pci_reg::command) & pci_command::bus_master);
-    EXPECT_EQ(BlockStatus::device_failed, run(*disk, buffer.request, machine));
+    EXPECT_EQ(BlockStatus::device_failed, run(*disk, buffer.request));
 }
 
 TEST_F(VirtioBlkTest, ADiskThatDoesNotTellItsNameIsADiskAllTheSame) {
@@ -372,10 +374,10 @@ TEST_F(VirtioBlkTest, RandomRequestsAgainstAModelDisk) {
     start();
     std::mt19937 random(8);
     std::vector<std::byte> expected = model.disk;
-    auto sync = SyncDisk::create(*disk, machine, machine, 4096);
+    auto sync = SyncDisk::create(*disk, machine, 4096);
     const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
     for (int i = 0; i < 2000; ++i) {
-        disk->set_wait_policy({static_cast<WaitMode>(below(3)), 1000});
+        disk->set_mode(static_cast<IoMode>(below(io_mode_count)));
         const std::size_t sector = below(257);
         std::vector<std::byte> data((1 + below(std::min<std::size_t>(20, 257 - sector))) * 512);
         if (below(2) == 0) {

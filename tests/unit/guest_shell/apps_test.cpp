@@ -139,11 +139,11 @@ TEST_F(AppsTest, SumSaysWhatWentWrong) {
     EXPECT_EQ(0u, run("sum")) << "one buffer is enough";
 }
 
-TEST_F(AppsTest, SumPutsTheWaitPolicyBack) {
+TEST_F(AppsTest, SumPutsTheModeBack) {
     attach_virtio(5);
     start_virtio();
     run("sum --wait polling");
-    EXPECT_EQ(WaitMode::interrupt, disk_registry().first()->device->wait_policy().mode);
+    EXPECT_EQ(std::nullopt, disk_registry().first()->device->mode());
 }
 
 TEST_F(AppsTest, DisksListsThem) {
@@ -155,12 +155,12 @@ TEST_F(AppsTest, DisksListsThem) {
     EXPECT_EQ(0u, run("disks"));
     EXPECT_EQ(
         "NAME   DRIVER            SIZE     SECTORS  MODE WAIT       MODEL AND SERIAL\n"
-        "disk0  virtio-blk     2.5 KiB           5  ro   interrupt  serial-0815\n",
+        "disk0  virtio-blk     2.5 KiB           5  ro   adaptive   serial-0815\n",
         terminal.output);
     EXPECT_EQ(0u, run("disks --json"));
     EXPECT_EQ(
         "{\"disk\":\"disk0\",\"driver\":\"virtio-blk\",\"sectors\":5,\"bytes\":2560,\"logical_block\":512,"
-        "\"physical_block\":4096,\"read_only\":true,\"boot\":false,\"wait\":\"interrupt\",\"model\":\"\","
+        "\"physical_block\":4096,\"read_only\":true,\"boot\":false,\"wait\":\"adaptive\",\"model\":\"\","
         "\"serial\":\"serial-0815\"}\n",
         terminal.output);
 }
