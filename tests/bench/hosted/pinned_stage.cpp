@@ -18,11 +18,10 @@ void pin_to(int cpu) {
 }  // namespace
 
 PinnedStage::PinnedStage() {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    sched_getaffinity(0, sizeof(allowed), &allowed);
+    CPU_ZERO(&allowed_);
+    sched_getaffinity(0, sizeof(allowed_), &allowed_);
     for (int cpu = 0; cpu < CPU_SETSIZE && second_cpu_ < 0; ++cpu) {
-        if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed))
+        if (CPU_ISSET(static_cast<std::size_t>(cpu), &allowed_))
             (first_cpu_ < 0 ? first_cpu_ : second_cpu_) = cpu;
     }
     if (cpus() == 2) second_ = std::jthread([this] { serve(); });
@@ -32,6 +31,7 @@ PinnedStage::PinnedStage() {
 PinnedStage::~PinnedStage() {
     stopping_ = true;
     job_.release();
+    sched_setaffinity(0, sizeof(allowed_), &allowed_);
 }
 
 std::string PinnedStage::describe_cpus() const {

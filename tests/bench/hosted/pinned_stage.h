@@ -1,6 +1,8 @@
 // A stage of two threads of this process, pinned to two CPUs.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <semaphore>
 #include <string>
@@ -12,7 +14,8 @@ namespace exo::bench {
 
 class PinnedStage final : public Stage {
   public:
-    /// Takes the first two CPUs this process may use; the caller's thread becomes the first party.
+    /// Takes the first two CPUs this process may use; the caller's thread becomes the first party, for the
+    /// stage's life.
     PinnedStage();
     ~PinnedStage();
     PinnedStage(const PinnedStage&) = delete;
@@ -27,6 +30,7 @@ class PinnedStage final : public Stage {
     void serve();
     void meet();
 
+    cpu_set_t allowed_{};
     int first_cpu_ = -1;
     int second_cpu_ = -1;
     std::binary_semaphore job_{0};

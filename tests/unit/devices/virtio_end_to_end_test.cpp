@@ -8,6 +8,7 @@
 #include "tests/unit/devices/guest_side.h"
 #include "tests/unit/devices/scripted_disk.h"
 #include "tests/unit/devices/shadow_load.h"
+#include "tests/unit/devices/virtio_face.h"
 #include "tests/unit/storage/temporary_file.h"
 #include "vmm/devices/device_thread.h"
 #include "vmm/devices/virtio_blk.h"
@@ -21,15 +22,6 @@ namespace {
 using guest::BlockRequest;
 using guest::BlockStatus;
 using guest::IoMode;
-
-DeviceFace face_of(const vmm::VirtioDevice& device) {
-    return {.vendor = vmm::virtio::pci_vendor,
-            .device = static_cast<std::uint16_t>(vmm::virtio::pci_device_base + device.type()),
-            .bar_size = vmm::VirtioPci::bar_size,
-            .msix_table = vmm::VirtioPci::msix_table_offset,
-            .msix_pending = vmm::VirtioPci::msix_pending_offset,
-            .vendor_capabilities = vmm::virtio_capabilities(device)};
-}
 
 class VirtioOneThread : public testing::Test {
   protected:
