@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
     "debug guest": lambda: None if guest("debug").exists() else f"{guest('debug')} is not built (tools/qemu --preset debug does)",
     "linux": linux_guest.why_missing,
+    "nbdkit": lambda: _program("nbdkit"),
     "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),
     "bochs": lambda: _program("bochs") or _said(firmware.unified),
 }

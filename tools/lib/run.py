@@ -1,6 +1,7 @@
 """`tools/run`: builds, then `vmm run`, directly or in the kvm-box."""
 
 import os
+import re
 import sys
 
 import box
@@ -9,7 +10,7 @@ from builder import build
 from command import DEFAULT_TIME_LIMIT, finish, split_arguments
 from disks import Disk, sample
 from paths import GUEST, VMM
-from report import say
+from report import Failure, say
 from terminal import interactive
 
 TOOL = "run"
@@ -25,15 +26,14 @@ Options of `vmm run`:
 """
 
 
-def named_disks(words: list[str]) -> list[Disk]:
+def named_disks(words: list[str]) -> list[str]:
     """The disks among the options of `vmm run`."""
     found = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--disk"]
-    found += [word.removeprefix("--disk=") for word in words if word.startswith("--disk=")]
-    return [Disk.parse(text) for text in found]
+    return found + [word.removeprefix("--disk=") for word in words if word.startswith("--disk=")]
 
 
 def vmm_command(words: list[str], guest_command: list[str]) -> tuple[list[str], list[Disk]]:
-    disks = named_disks(words)
+    disks = [Disk.parse(text) for text in named_disks(words)]
     extra: list[str] = []
     if not any(word.split("=")[0] == "--kernel" for word in words):
         extra += ["--kernel", str(GUEST)]
@@ -53,6 +53,9 @@ def main() -> int:
     reason = kvm.why_unusable()
     if reason is None:
         os.execv(VMM, command)
+    for text in named_disks(words):
+        if re.match(r"nbds?(\+\w+)?://", text):
+            raise Failure(f"{reason}, and the emulated machine that stands in has no network to reach {text} by")
     say(TOOL, f"{reason}: starting an emulated machine that has /dev/kvm (some seconds; firmware runs slowly in there)")
     announce = "starting the box…" if sys.stderr.isatty() else None
     return box.run(command, box.Options(disks=disks, time_limit=box.time_limit(DEFAULT_TIME_LIMIT), announce=announce))

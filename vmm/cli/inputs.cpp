@@ -43,6 +43,7 @@ Result<void> prepare_direct(const RunOptions& options, RunInputs& inputs) {
 
 /// Two options name the same file, by whatever paths.
 bool same_file(const DiskOption& a, const DiskOption& b) {
+    if (is_network_disk(a.path)) return a.path == b.path;
     struct stat one{};
     struct stat other{};
     if (::stat(a.path.c_str(), &one) != 0 || ::stat(b.path.c_str(), &other) != 0) return false;
@@ -103,7 +104,10 @@ Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
         return std::unexpected(done.error());
     if (auto done = check_distinct(options.disks); !done) return std::unexpected(done.error());
     for (const DiskOption& option : options.disks) {
-        auto disk = open_disk({.path = option.path, .read_only = option.read_only, .direct = option.direct});
+        auto disk = open_disk({.path = option.path,
+                               .read_only = option.read_only,
+                               .direct = option.direct,
+                               .warn = [&log](const std::string& text) { log.warning(text); }});
         if (!disk) return std::unexpected(disk.error());
         inputs.disks.push_back(std::move(*disk));
     }
