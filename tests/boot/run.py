@@ -15,6 +15,7 @@ sys.path[:0] = [str(ROOT / "tools" / "lib"), str(Path(__file__).resolve().parent
 import box  # noqa: E402
 import kvm  # noqa: E402
 import platforms  # noqa: E402
+from disks import Disk  # noqa: E402
 from harness import CASES, LOGS, Case, run_case  # noqa: E402
 from report import Failure  # noqa: E402
 from test_disks import disks_for_box  # noqa: E402
@@ -31,11 +32,15 @@ def load_cases() -> None:
 
 def run_here(cases: list[Case], verdict: Verdict, at_once: int = 1) -> None:
     """Emulators use one processor each, so groups run beside each other."""
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda group: run_group(group, verdict), grouped(cases)))
+
+
+def grouped(cases: list[Case]) -> list[list[Case]]:
     groups: dict[str, list[Case]] = {}
     for running in cases:
         groups.setdefault(running.group, []).append(running)
-    with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(lambda group: run_group(group, verdict), groups.values()))
+    return list(groups.values())
 
 
 def run_group(cases: list[Case], verdict: Verdict) -> None:
@@ -50,19 +55,32 @@ def run_group(cases: list[Case], verdict: Verdict) -> None:
 
 
 def run_in_box(cases: list[Case], verdict: Verdict) -> None:
-    """All cases that need KVM, in one box: starting it once is cheaper, and the box is the same for all."""
+    """All cases that need KVM, in one box: starting it once is cheaper, and the box is the same for all. When it dies, the case that ran
+    has failed, and the others get another one."""
     reason = platforms.why_missing("box")
     if reason:
         for running in cases:
             verdict.skip(running.name, reason)
         return
+    disks = disks_for_box(with_linux=any("linux" in running.needs for running in cases))
+    waiting = [running for group in grouped(cases) for running in group]
+    while waiting:
+        why = run_one_box(waiting, disks, verdict)
+        left = [running for running in waiting if not verdict.knows(running.name)]
+        lost = left[:1] if len(left) < len(waiting) else left  # a box in which nothing ran is not worth another one
+        for running in lost:
+            verdict.take(running.name, 0, why, running.log)
+        waiting = left[len(lost) :]
+
+
+def run_one_box(cases: list[Case], disks: list[Disk], verdict: Verdict) -> str:
+    """Why cases were left out, if any were."""
     names = LOGS / "in-box.json"
     names.parent.mkdir(parents=True, exist_ok=True)
     names.write_text(json.dumps([running.name for running in cases]))
     outcome = LOGS / "in-box-outcome.json"
     outcome.unlink(missing_ok=True)
     try:
-        disks = disks_for_box(with_linux=any("linux" in running.needs for running in cases))
         options = box.Options(disks=disks, writable=[LOGS], time_limit=IN_BOX_TIME_LIMIT)
         status = box.run(["python3", __file__, "--exactly", str(names), "--outcome", str(outcome)], options)
         why = f"the box ended early (status {status})"
@@ -70,9 +88,7 @@ def run_in_box(cases: list[Case], verdict: Verdict) -> None:
         why = str(failure)
     if outcome.exists():
         verdict.merge(json.loads(outcome.read_text()))
-    for running in cases:
-        if not verdict.knows(running.name):
-            verdict.take(running.name, 0, why, running.log)
+    return why
 
 
 def main() -> int:
