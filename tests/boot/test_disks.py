@@ -45,9 +45,19 @@ def linux_data() -> Path:
     return target
 
 
+def scratch(owner: str) -> Path:
+    """8 MiB that the guest overwrites: another content after each run."""
+    target = FOLDER / owner / "scratch.img"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "wb") as file:
+            file.truncate(8 << 20)
+    return target
+
+
 def disks_for_box(with_linux: bool) -> list[Disk]:
     """Every image of the cases that run in the box, as its devices: they use them by their paths."""
-    disks = [Disk(path) for path in all_disks(IN_BOX)]
+    disks = [Disk(path) for path in all_disks(IN_BOX)] + [Disk(scratch(IN_BOX))]
     if with_linux:
         disks += [Disk(linux_data()), Disk(linux_guest.guest().root, readonly=True)]
     return disks

@@ -44,6 +44,12 @@ class DurationHistogram {
         ++total_;
     }
 
+    void merge(const DurationHistogram& other) {
+        for (std::size_t bucket = 0; bucket < bucket_count; ++bucket)
+            counts_[bucket] += other.counts_[bucket];
+        total_ += other.total_;
+    }
+
     /// Halves all counts, so that what is old weighs less.
     void age() {
         total_ = 0;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -8,6 +9,8 @@
 #include "guest/drivers/block/disk_registry.h"
 #include "guest/kernel/selftest.h"
 #include "guest/kernel/services.h"
+#include "guest/sched/scheduler.h"
+#include "guest/sched/this_thread.h"
 
 namespace exo::guest {
 namespace {
@@ -175,11 +178,54 @@ void what_is_written_is_read(TestReport& report) {
     });
 }
 
+/// One of several threads that read what `first` holds, a block at a time, and count what is not so.
+void read_and_compare(const Subject& subject, const DmaSpan& memory, unsigned number,
+                      std::atomic<unsigned>& wrong) {
+    const std::size_t block = memory.size;
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::size_t at = (i * 7 + number * 3) % (subject.first.size / block) * block;
+        std::memset(memory.data, 0x44, block);
+        const bool ok =
+            transfer(subject.disk, BlockOperation::read, at / sector_size, memory) == BlockStatus::ok;
+        wrong += ok && std::memcmp(memory.data, subject.first.data + at, block) == 0 ? 0 : 1;
+    }
+}
+
+void threads_read_while_modes_change(TestReport& report) {
+    on_every_disk(report, [](TestReport& told, const Subject& subject) {
+        constexpr unsigned threads = 3;
+        const std::size_t block = subject.disk.info().logical_block;
+        if (subject.second.size < threads * block) return;
+        if (!read(told, subject, 0, subject.first)) return;
+        std::atomic<unsigned> wrong = 0;
+        std::atomic<unsigned> running = threads;
+        std::array<ThreadHandle, threads> handles;
+        for (unsigned i = 0; i < threads; ++i) {
+            auto thread = Thread::current()->scheduler().spawn({.name = "disk test"}, [&, i] {
+                read_and_compare(subject, subject.second.subspan(i * block, block), i, wrong);
+                --running;
+            });
+            if (!told.expect(thread.has_value(), "there is no memory for a thread")) return;
+            handles[i] = std::move(*thread);
+        }
+        for (unsigned i = 0; running > 0; ++i) {
+            if (i % (io_mode_count + 1) == io_mode_count)
+                subject.disk.set_mode(std::nullopt);
+            else
+                subject.disk.set_mode(static_cast<IoMode>(i % (io_mode_count + 1)));
+            this_thread::sleep_for(500 * ns_per_us);
+        }
+        for (ThreadHandle& handle : handles) handle.join();
+        told.expect_equal(wrong.load(), 0u, "reads that failed or gave other data");
+    });
+}
+
 constexpr SelfTest tests[] = {
     {"disks: reading twice gives the same", reading_twice_gives_the_same},
     {"disks: every way to wait gives the same", every_way_to_wait_gives_the_same},
     {"disks: interrupts arrive", interrupts_arrive},
     {"disks: many requests at once", many_requests_at_once},
+    {"disks: threads read while modes change", threads_read_while_modes_change},
     {"disks: what is out of range is refused", what_is_out_of_range_is_refused},
     {"disks: a flush is ok", a_flush_is_ok},
     {"disks: what is written is read", what_is_written_is_read},

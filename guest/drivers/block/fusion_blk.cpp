@@ -45,11 +45,14 @@ Result<std::unique_ptr<FusionBlk>> FusionBlk::create(const PciFunction& function
 }
 
 FusionBlk::~FusionBlk() {
-    if (!dead_) switch_off(BlockStatus::device_failed);
+    switch_off();
+    for (unsigned i = 0; i < channel_count_; ++i) {
+        channels_[i]->end_all(BlockStatus::device_failed);
+        if (stuck_) channels_[i]->leak();
+    }
 }
 
 Result<void> FusionBlk::set_up() {
-    dead_ = true;  // until it has shown that it is a device of this kind
     auto registers = function_.map_bar(services_.registers, 0, 0, registers_size);
     if (!registers) return std::unexpected(registers.error());
     registers_ = std::move(*registers);
@@ -58,8 +61,7 @@ Result<void> FusionBlk::set_up() {
     if (const auto done = reset(); !done) return done;
     if (const auto done = read_configuration(); !done) return done;
     read_serial();
-    if (const auto done = create_queue(); !done) return done;
-    set_up_interrupt();
+    if (const auto done = create_channels(); !done) return done;
     dead_ = false;
     if (const auto done = start(); !done) return done;
     return start_queues(services_);
@@ -109,28 +111,46 @@ void FusionBlk::read_serial() {
     info_.serial = {serial_.data(), static_cast<std::size_t>(end - serial_.begin())};
 }
 
-Result<void> FusionBlk::create_queue() {
-    if (registers_->read32(reg::queue_count) == 0) return fail(what, "it has no queue");
+Result<void> FusionBlk::create_channels() {
+    unsigned wished = std::min({registers_->read32(reg::queue_count), arch::cpu_count(), most_queues});
+    if (wished == 0) return fail(what, "it has no queue");
     const std::uint32_t most = registers_->read32(reg::max_ring_capacity);
     if (most < fusion::min_capacity) return fail(what, "its rings are too small");
-    auto queue =
-        FusionBlkQueue::create(services_.dma, std::bit_floor(std::min(most, FusionBlkQueue::max_capacity)));
-    if (!queue) return std::unexpected(queue.error());
-    queue_.emplace(std::move(*queue));
+    // Without MSI-X the disk is polled.
+    if (auto table = MsixTable::create(function_, services_.registers)) {
+        msix_.emplace(std::move(*table));
+        wished = std::min(wished, msix_->size());
+    }
+    const std::uint32_t capacity = std::bit_floor(std::min(most, FusionBlkQueue::max_capacity));
+    for (unsigned index = 0; index < wished; ++index) {
+        const auto created = create_channel(index, capacity);
+        // What memory and vectors do not suffice for goes over fewer queues.
+        if (!created && index == 0) return created;
+        if (!created) break;
+    }
+    if (msix_) msix_->enable();
     return {};
 }
 
-void FusionBlk::set_up_interrupt() {
-    // Without MSI-X, or when the machine has no vector left, the disk is polled.
-    auto table = MsixTable::create(function_, services_.registers);
-    if (!table) return;
-    const auto interrupt = services_.interrupts.allocate_msi(0);
-    if (!interrupt) return;
-    table->set(0, interrupt->message);
-    table->enable();
-    msix_.emplace(std::move(*table));
-    vector_ = 0;
-    watch_ = InterruptWatch(interrupt->interrupt, services_.time);
+Result<void> FusionBlk::create_channel(unsigned index, std::uint32_t capacity) {
+    auto rings = FusionBlkQueue::create(services_.dma, capacity);
+    if (!rings) return std::unexpected(rings.error());
+    std::uint32_t vector = block::no_vector;
+    InterruptWatch watch(nullptr, services_.time);
+    if (msix_) {
+        if (const auto interrupt = services_.interrupts.allocate_msi(index)) {
+            msix_->set(index, interrupt->message);
+            vector = index;
+            watch = InterruptWatch(interrupt->interrupt, services_.time);
+        } else if (index > 0) {
+            return std::unexpected(interrupt.error());
+        }
+    }
+    channels_[index].reset(new (std::nothrow)
+                               FusionBlkChannel(*this, index, std::move(*rings), vector, watch));
+    if (channels_[index] == nullptr) return out_of_memory(what);
+    channel_count_ = index + 1;
+    return {};
 }
 
 Result<void> FusionBlk::reset() {
@@ -148,105 +168,51 @@ Result<void> FusionBlk::start() {
     registers_->write32(reg::status, static_cast<std::uint32_t>(block::DeviceStatus::running));
     if (registers_->read32(reg::status) != static_cast<std::uint32_t>(block::DeviceStatus::running))
         return fail(what, "it refuses the features that it offers");
-    registers_->write32(reg::queue_select, 0);
-    registers_->write32(reg::ring_capacity, queue_->capacity());
-    registers_->write64(reg::submission_ring, queue_->submission_ring());
-    registers_->write64(reg::completion_ring, queue_->completion_ring());
-    registers_->write32(reg::queue_vector, vector_);
+    for (unsigned i = 0; i < channel_count_; ++i)
+        if (const auto started = start_channel(*channels_[i]); !started) return started;
+    return {};
+}
+
+Result<void> FusionBlk::start_channel(const FusionBlkChannel& channel) {
+    registers_->write32(reg::queue_select, channel.index());
+    registers_->write32(reg::ring_capacity, channel.rings().capacity());
+    registers_->write64(reg::submission_ring, channel.rings().submission_ring());
+    registers_->write64(reg::completion_ring, channel.rings().completion_ring());
+    registers_->write32(reg::queue_vector, channel.vector());
     registers_->write32(reg::queue_state, static_cast<std::uint32_t>(block::QueueState::enabled));
     if (registers_->read32(reg::queue_state) != static_cast<std::uint32_t>(block::QueueState::enabled))
         return fail(what, "it refuses the queue");
     return {};
 }
 
-void FusionBlk::ring_doorbell() {
-    ++counters_.doorbells;
-    registers_->write32(block::bar::doorbell(0), 0);
-}
-
-std::size_t FusionBlk::submit(std::span<BlockRequest* const> requests) {
-    std::size_t taken = 0;
-    bool pushed = false;
-    for (BlockRequest* request : requests) {
-        BlockStatus status = dead_ ? BlockStatus::device_failed : check_request(info_, *request);
-        const bool needs_device = request->operation != BlockOperation::flush || info_.has_flush;
-        if (status == BlockStatus::ok && needs_device) {
-            if (queue_->full()) break;
-            if (queue_->push(*request)) {
-                pushed = true;
-                ++counters_.submitted;
-                ++taken;
-                continue;
+// All locks of the channels at once are more than the analysis follows.
+void FusionBlk::recover() EXO_THREAD_SAFETY(no_thread_safety_analysis) {
+    const auto channels = std::span(channels_).first(channel_count_);
+    for (const auto& channel : channels) channel->lock().lock();
+    bool back = false;
+    if (!dead()) {
+        if (reset()) {
+            for (const auto& channel : channels) {
+                channel->end_all(BlockStatus::timed_out);
+                channel->format();
             }
-            ++counters_.faults;
-            switch_off(BlockStatus::device_failed);
-            status = BlockStatus::device_failed;
+            back = start().has_value();
         }
-        ++counters_.submitted;
-        ++taken;
-        end(*request, status);
+        if (!back) switch_off();
     }
-    if (pushed && !dead_ && queue_->must_ring()) ring_doorbell();
-    return taken;
+    if (!back)
+        for (const auto& channel : channels) channel->end_all(BlockStatus::timed_out);
+    for (const auto& channel : channels) channel->lock().unlock();
 }
 
-std::size_t FusionBlk::poll() {
-    const std::uint64_t before = counters_.completed;
-    while (!dead_) {
-        const auto ended = queue_->pop();
-        if (!ended) break;
-        if (ended->fault) ++counters_.faults;
-        if (ended->request != nullptr) {
-            end(*ended->request, ended->status);
-        } else {
-            switch_off(BlockStatus::device_failed);
-        }
-    }
-    return counters_.completed - before;
-}
-
-bool FusionBlk::prepare_sleep(std::uint32_t ends) {
-    if (dead_ || !queue_->enable_interrupt(ends)) return false;
-    ++counters_.sleeps;
-    return true;
-}
-
-void FusionBlk::finish_sleep() {
-    queue_->disable_interrupt();
-}
-
-void FusionBlk::announce(const IoPlan& plan) {
-    queue_->announce(plan);
-}
-
-void FusionBlk::recover() {
-    if (!dead_ && !restart()) switch_off(BlockStatus::timed_out);
-}
-
-Result<void> FusionBlk::restart() {
-    if (const auto done = reset(); !done) return done;
-    end_all(BlockStatus::timed_out);
-    queue_->format();
-    return start();
-}
-
-void FusionBlk::end(BlockRequest& request, BlockStatus status) {
-    ++counters_.completed;
-    if (status != BlockStatus::ok) ++counters_.failed;
-    request.finish(status);
-}
-
-void FusionBlk::end_all(BlockStatus status) {
-    while (BlockRequest* const request = queue_->take_back()) end(*request, status);
-}
-
-void FusionBlk::switch_off(BlockStatus status) {
-    dead_ = true;
+void FusionBlk::switch_off() {
+    const Locked guard(stop_lock_);
+    if (dead()) return;
     // One that does not even reset may still write: it loses its way to memory, and the rings are not used
     // for anything else.
-    if (!reset()) queue_->leak();
+    if (!reset()) stuck_ = true;
     function_.change_command(0, pci_command::bus_master);
-    end_all(status);
+    dead_.store(true, std::memory_order_release);
 }
 
 }  // namespace exo::guest

@@ -16,8 +16,9 @@ constexpr std::uint64_t read_only = 1u << 5;
 constexpr std::uint64_t block_size = 1u << 6;
 constexpr std::uint64_t flush = 1u << 9;
 constexpr std::uint64_t topology = 1u << 10;
-constexpr std::uint64_t wanted =
-    size_max | seg_max | read_only | block_size | flush | topology | virtio_feature::event_index;
+constexpr std::uint64_t multi_queue = 1u << 12;
+constexpr std::uint64_t wanted = size_max | seg_max | read_only | block_size | flush | topology |
+                                 multi_queue | virtio_feature::event_index | virtio_feature::indirect;
 }  // namespace feature
 
 /// The device's configuration (5.2.4).
@@ -27,26 +28,8 @@ constexpr std::uint64_t size_max = 8;
 constexpr std::uint64_t seg_max = 12;
 constexpr std::uint64_t block_size = 20;
 constexpr std::uint64_t physical_exponent = 24;
+constexpr std::uint64_t queue_count = 34;
 }  // namespace config
-
-constexpr std::uint32_t type_read = 0;
-constexpr std::uint32_t type_write = 1;
-constexpr std::uint32_t type_flush = 4;
-constexpr std::uint32_t type_get_id = 8;
-
-constexpr std::uint8_t status_ok = 0;
-constexpr std::uint8_t status_io_error = 1;
-constexpr std::uint8_t status_unsupported = 2;
-/// What the status byte holds until the device writes it.
-constexpr std::byte status_unwritten{0xff};
-
-/// What a request starts with (5.2.6).
-struct Header {
-    std::uint32_t type;
-    std::uint32_t reserved;
-    std::uint64_t sector;
-};
-static_assert(sizeof(Header) == 16);
 
 constexpr std::uint32_t largest_transfer = 1024 * 1024;
 constexpr std::uint32_t largest_block = 64 * 1024;
@@ -54,26 +37,6 @@ constexpr std::uint32_t largest_block = 64 * 1024;
 constexpr std::uint64_t most_sectors = std::uint64_t{1} << 50;
 constexpr std::uint64_t id_timeout_ns = 1 * ns_per_s;
 constexpr std::string_view what = "cannot use a virtio disk";
-
-/// The control buffer: headers, then status bytes, then room for the serial number.
-std::size_t status_offset(std::size_t queue_size) {
-    return queue_size * sizeof(Header);
-}
-std::size_t id_offset(std::size_t queue_size) {
-    return status_offset(queue_size) + queue_size;
-}
-
-std::uint32_t type_of(BlockOperation operation) {
-    switch (operation) {
-        case BlockOperation::read:
-            return type_read;
-        case BlockOperation::write:
-            return type_write;
-        case BlockOperation::flush:
-            return type_flush;
-    }
-    return type_read;
-}
 
 }  // namespace
 
@@ -96,7 +59,8 @@ Result<std::unique_ptr<VirtioBlk>> VirtioBlk::create(const PciFunction& function
 }
 
 VirtioBlk::~VirtioBlk() {
-    switch_off(BlockStatus::device_failed);
+    switch_off();
+    for (unsigned i = 0; i < channel_count_; ++i) channels_[i]->end_all(BlockStatus::device_failed);
 }
 
 Result<void> VirtioBlk::set_up() {
@@ -106,9 +70,8 @@ Result<void> VirtioBlk::set_up() {
     if (!accepted) return std::unexpected(accepted.error());
     features_ = *accepted;
     if (const auto done = read_configuration(); !done) return done;
-    if (const auto done = create_queue(); !done) return done;
-    set_up_interrupt();
-    if (const auto done = transport_.start_queue(0, *virtqueue_, vector_); !done) return done;
+    if (const auto done = create_channels(); !done) return done;
+    if (const auto done = start_channels(); !done) return done;
     transport_.start();
     return {};
 }
@@ -143,185 +106,108 @@ Result<void> VirtioBlk::read_configuration() {
         physical_exponent < 16 ? info_.logical_block << physical_exponent : info_.logical_block;
     info_.max_transfer = std::min(largest_transfer, size_max) / info_.logical_block * info_.logical_block;
     if (info_.max_transfer == 0) return fail(what, "it takes no request as large as one of its blocks");
-    info_.max_segments = std::clamp<std::uint32_t>(seg_max, 1, max_data_segments);
+    info_.max_segments = std::clamp<std::uint32_t>(seg_max, 1, VirtioBlkChannel::max_data_segments);
     info_.read_only = (features_ & feature::read_only) != 0;
     info_.has_flush = (features_ & feature::flush) != 0;
+    if (registers.size() < config::queue_count + 2) features_ &= ~feature::multi_queue;
     return {};
 }
 
-Result<void> VirtioBlk::create_queue() {
+Result<void> VirtioBlk::create_channels() {
+    unsigned wished = 1;
+    if ((features_ & feature::multi_queue) != 0)
+        wished = std::min({unsigned{transport_.configuration().read16(config::queue_count)},
+                           transport_.queue_count(), arch::cpu_count(), most_queues});
+    wished = std::max(wished, 1u);
+    // Without MSI-X the disk is polled.
+    if (auto table = MsixTable::create(transport_.function(), services_.registers)) {
+        msix_.emplace(std::move(*table));
+        wished = std::min(wished, msix_->size());
+    }
+    for (unsigned index = 0; index < wished; ++index) {
+        const auto created = create_channel(static_cast<std::uint16_t>(index));
+        // What memory and vectors do not suffice for goes over fewer queues.
+        if (!created && index == 0) return created;
+        if (!created) break;
+    }
+    if (msix_) msix_->enable();
+    return {};
+}
+
+Result<void> VirtioBlk::create_channel(std::uint16_t index) {
     // A device may allow any size, the driver needs a power of two: the one below will do.
-    const std::uint16_t most = std::min(transport_.max_queue_size(0), Virtqueue::max_size);
+    const std::uint16_t most = std::min(transport_.max_queue_size(index), VirtioBlkChannel::max_size);
     const std::uint16_t size = std::bit_floor(most);
     if (size < 4) return fail(what, "its queue is too small for one request");
-    auto queue = Virtqueue::create(services_.dma, size, (features_ & virtio_feature::event_index) != 0);
-    if (!queue) return std::unexpected(queue.error());
-    auto control = DmaBuffer::allocate(services_.dma, id_offset(size) + serial_.size());
-    if (!control) return std::unexpected(control.error());
-    virtqueue_.emplace(std::move(*queue));
-    control_ = std::move(*control);
+    auto channel =
+        VirtioBlkChannel::create(*this, index, size, (features_ & virtio_feature::event_index) != 0,
+                                 (features_ & virtio_feature::indirect) != 0, services_.dma);
+    if (!channel) return std::unexpected(channel.error());
+    if (msix_) {
+        if (const auto interrupt = services_.interrupts.allocate_msi(index)) {
+            msix_->set(index, interrupt->message);
+            (*channel)->use_interrupt(index, InterruptWatch(interrupt->interrupt, services_.time));
+        } else if (index > 0) {
+            return std::unexpected(interrupt.error());
+        }
+    }
+    channels_[index] = std::move(*channel);
+    channel_count_ = index + 1u;
+    // A chain is never longer than the queue, by table or not (2.7.5.3.1).
     info_.max_segments = std::min<std::uint32_t>(info_.max_segments, size - 2u);
     return {};
 }
 
-void VirtioBlk::set_up_interrupt() {
-    // Without MSI-X, or when the machine has no vector left, the disk is polled.
-    auto table = MsixTable::create(transport_.function(), services_.registers);
-    if (!table) return;
-    const auto interrupt = services_.interrupts.allocate_msi(0);
-    if (!interrupt) return;
-    table->set(0, interrupt->message);
-    table->enable();
-    msix_.emplace(std::move(*table));
-    vector_ = 0;
-    watch_ = InterruptWatch(interrupt->interrupt, services_.time);
+Result<void> VirtioBlk::start_channels() {
+    for (unsigned i = 0; i < channel_count_; ++i) {
+        VirtioBlkChannel& channel = *channels_[i];
+        const auto doorbell = transport_.start_queue(channel.index(), channel.virtqueue(), channel.vector());
+        if (!doorbell) return std::unexpected(doorbell.error());
+        channel.set_doorbell(*doorbell);
+    }
+    return {};
 }
 
 void VirtioBlk::read_serial() {
-    const DmaSpan id = control_.span().subspan(id_offset(virtqueue_->size()), serial_.size());
-    BlockRequest request;
-    request.segments = {&id, 1};
-    if (!push(type_get_id, request)) return;
-    publish();
-    const std::uint64_t deadline = services_.time.now_ns() + id_timeout_ns;
-    while (!request.done()) {
-        poll();
-        if (services_.time.now_ns() >= deadline) recover();
-        services_.time.relax();
-    }
     // A disk without a name is a disk all the same.
-    if (request.status.load() != BlockStatus::ok) return;
-    std::memcpy(serial_.data(), id.data, serial_.size());
+    const std::uint64_t deadline = services_.time.now_ns() + id_timeout_ns;
+    const auto id = channels_[0]->read_id(deadline, services_.time);
+    std::ranges::copy(id, serial_.begin());
     const auto printable = [](char c) { return c > ' ' && c <= '~'; };
     const auto end = std::ranges::find_if_not(serial_, printable);
     info_.serial = {serial_.data(), static_cast<std::size_t>(end - serial_.begin())};
 }
 
-std::size_t VirtioBlk::depth() const {
-    return virtqueue_->size() / 3u;
+// All locks of the channels at once are more than the analysis follows.
+void VirtioBlk::recover() EXO_THREAD_SAFETY(no_thread_safety_analysis) {
+    const auto channels = std::span(channels_).first(channel_count_);
+    for (const auto& channel : channels) channel->lock().lock();
+    const bool back = !dead() && restart();
+    if (!back) switch_off();
+    for (const auto& channel : channels)
+        if (!back) channel->end_all(BlockStatus::timed_out);
+    for (const auto& channel : channels) channel->lock().unlock();
 }
 
-bool VirtioBlk::push(std::uint32_t type, BlockRequest& request) {
-    // The chain's number is known only once it is pushed, so header and status go by the descriptor that
-    // will be its head: the first free one.
-    if (request.segments.size() + 2 > virtqueue_->free_descriptors()) return false;
-    const std::uint16_t head = virtqueue_->next_head();
-    const std::size_t header_at = head * sizeof(Header);
-    const std::size_t status_at = status_offset(virtqueue_->size()) + head;
-    const Header header{type, 0, request.operation == BlockOperation::flush ? 0 : request.sector};
-    std::memcpy(control_.data() + header_at, &header, sizeof header);
-    control_.data()[status_at] = status_unwritten;
-
-    std::array<Virtqueue::Element, max_data_segments + 2> elements;
-    std::size_t count = 0;
-    elements[count++] = {control_.physical() + header_at, sizeof(Header), false};
-    for (const DmaSpan& segment : request.segments)
-        elements[count++] = {segment.physical, static_cast<std::uint32_t>(segment.size), type != type_write};
-    elements[count++] = {control_.physical() + status_at, 1, true};
-    virtqueue_->push({elements.data(), count});
-    in_device_[head] = &request;
-    ++counters_.submitted;
-    return true;
-}
-
-void VirtioBlk::publish() {
-    if (!virtqueue_->publish()) return;
-    ++counters_.doorbells;
-    transport_.notify(0);
-}
-
-std::size_t VirtioBlk::submit(std::span<BlockRequest* const> requests) {
-    std::size_t taken = 0;
-    bool pushed = false;
-    for (BlockRequest* request : requests) {
-        BlockStatus status = dead_ ? BlockStatus::device_failed : check_request(info_, *request);
-        const bool needs_device = request->operation != BlockOperation::flush || info_.has_flush;
-        if (status == BlockStatus::ok && needs_device) {
-            if (!push(type_of(request->operation), *request)) break;
-            pushed = true;
-        } else {
-            ++counters_.submitted;
-            end(*request, status);
-        }
-        ++taken;
-    }
-    if (pushed) publish();
-    return taken;
-}
-
-BlockStatus VirtioBlk::result_of(const Virtqueue::Used& used, const BlockRequest& request) {
-    const auto status =
-        static_cast<std::uint8_t>(control_.data()[status_offset(virtqueue_->size()) + used.head]);
-    if (status == status_io_error) return BlockStatus::medium_error;
-    if (status == status_unsupported) return BlockStatus::unsupported;
-    if (status != status_ok) return BlockStatus::device_failed;
-    // A read that says ok, but filled less than it was asked for, is no data to hand on.
-    if (request.operation == BlockOperation::read && used.written < request.bytes() + 1) {
-        ++counters_.faults;
-        return BlockStatus::medium_error;
-    }
-    return BlockStatus::ok;
-}
-
-std::size_t VirtioBlk::poll() {
-    const std::uint64_t before = counters_.completed;
-    while (!dead_) {
-        const auto used = virtqueue_->pop();
-        if (used && !*used) break;
-        BlockStatus status = BlockStatus::device_failed;
-        if (used) {
-            BlockRequest& request = *std::exchange(in_device_[(*used)->head], nullptr);
-            status = result_of(**used, request);
-            end(request, status);
-        }
-        if (status == BlockStatus::device_failed) {
-            ++counters_.faults;
-            switch_off(BlockStatus::device_failed);
-        }
-    }
-    return counters_.completed - before;
-}
-
-bool VirtioBlk::prepare_sleep(std::uint32_t ends) {
-    if (dead_ || !virtqueue_->enable_interrupts(static_cast<std::uint16_t>(ends))) return false;
-    ++counters_.sleeps;
-    return true;
-}
-
-void VirtioBlk::finish_sleep() {
-    virtqueue_->disable_interrupts();
-}
-
-void VirtioBlk::recover() {
-    if (!dead_ && !restart()) switch_off(BlockStatus::timed_out);
-}
-
+/// With the locks of all channels.
 Result<void> VirtioBlk::restart() {
     if (const auto done = transport_.reset(services_.time); !done) return done;
-    end_all(BlockStatus::timed_out);
-    virtqueue_->reset();
+    for (unsigned i = 0; i < channel_count_; ++i) {
+        channels_[i]->end_all(BlockStatus::timed_out);
+        channels_[i]->virtqueue().reset();
+    }
     const auto accepted = transport_.negotiate(features_);
     if (!accepted || *accepted != features_) return fail(what, "it is not what it was before the reset");
-    if (const auto done = transport_.start_queue(0, *virtqueue_, vector_); !done) return done;
+    if (const auto done = start_channels(); !done) return done;
     transport_.start();
     return {};
 }
 
-void VirtioBlk::end(BlockRequest& request, BlockStatus status) {
-    ++counters_.completed;
-    if (status != BlockStatus::ok) ++counters_.failed;
-    request.finish(status);
-}
-
-void VirtioBlk::end_all(BlockStatus status) {
-    for (BlockRequest*& request : in_device_)
-        if (request != nullptr) end(*std::exchange(request, nullptr), status);
-}
-
-void VirtioBlk::switch_off(BlockStatus status) {
-    dead_ = true;
+void VirtioBlk::switch_off() {
+    const Locked guard(stop_lock_);
+    if (dead()) return;
     transport_.cut_off();
-    end_all(status);
+    dead_.store(true, std::memory_order_release);
 }
 
 }  // namespace exo::guest

@@ -1,15 +1,15 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 
 #include "guest/drivers/block/block_device.h"
+#include "guest/drivers/block/virtio_blk_channel.h"
 #include "guest/drivers/driver_services.h"
-#include "guest/drivers/interrupt_watch.h"
 #include "guest/drivers/pci/msix.h"
 #include "guest/drivers/virtio/virtio_pci.h"
 #include "guest/drivers/virtio/virtqueue.h"
@@ -17,12 +17,14 @@
 
 namespace exo::guest {
 
-/// A virtio block device over modern PCI (Virtual I/O Device 1.2, 5.2): reads, writes, flush, one queue,
-/// interrupt by MSI-X where the device and the machine have it.
+/// A virtio block device over modern PCI (Virtual I/O Device 1.2, 5.2): reads, writes, flush; a queue for
+/// each processor as far as the device and the machine have them, interrupts by MSI-X or polled.
 ///
 /// The device is believed only as far as a mistake or a lie cannot hurt: one that breaks the protocol is
 /// switched off and its requests end with `device_failed`.
-class VirtioBlk final : public BlockDevice, private BlockQueue {
+///
+/// Lock order: the queues' by their numbers, then `stop_lock_`.
+class VirtioBlk final : public BlockDevice {
   public:
     static constexpr std::uint16_t pci_device = 0x1042;
     /// A device that shows an older interface beside the modern one.
@@ -37,54 +39,43 @@ class VirtioBlk final : public BlockDevice, private BlockQueue {
     VirtioBlk& operator=(const VirtioBlk&) = delete;
 
     const DiskInfo& info() const override { return info_; }
-    unsigned queue_count() const override { return 1; }
-    BlockQueue& queue(unsigned) override { return *this; }
+    unsigned queue_count() const override { return channel_count_; }
+    BlockQueue& queue(unsigned index) override { return *channels_[index]; }
 
   private:
-    static constexpr std::size_t max_data_segments = 32;
+    friend class VirtioBlkChannel;
 
     VirtioBlk(VirtioPci transport, const DriverServices& services)
-        : transport_(std::move(transport)), services_(services), watch_(nullptr, services.time) {}
+        : transport_(std::move(transport)), services_(services) {}
 
     Result<void> set_up();
     Result<void> read_configuration();
-    Result<void> create_queue();
-    void set_up_interrupt();
+    Result<void> create_channels();
+    Result<void> create_channel(std::uint16_t index);
+    Result<void> start_channels();
     Result<void> restart();
     void read_serial();
 
-    std::size_t depth() const override;
-    std::size_t submit(std::span<BlockRequest* const> requests) override;
-    std::size_t poll() override;
-    bool prepare_sleep(std::uint32_t ends) override;
-    void finish_sleep() override;
-    InterruptWatch& watch() override { return watch_; }
-    bool has_interrupt() const override { return !dead_ && watch_.usable(); }
-    void recover() override;
-    const BlockQueueCounters& counters() const override { return counters_; }
-
-    /// Prepares the chain of one request; `type` as in 5.2.6. False when the queue has no room.
-    bool push(std::uint32_t type, BlockRequest& request);
-    void publish();
-    BlockStatus result_of(const Virtqueue::Used& used, const BlockRequest& request);
-    void end(BlockRequest& request, BlockStatus status);
-    void end_all(BlockStatus status);
-    /// For good: the device has broken its protocol, or cannot be brought back.
-    void switch_off(BlockStatus status);
+    // For the channels. Without any lock:
+    void recover();
+    // With the lock of one channel or all:
+    bool dead() const { return dead_.load(std::memory_order_acquire); }
+    /// For good: the device has broken its protocol, or cannot be brought back. Each channel ends its own
+    /// requests afterwards.
+    void switch_off();
+    void notify(std::uint64_t doorbell, std::uint16_t queue) { transport_.notify(doorbell, queue); }
+    TimeSource& time() { return services_.time; }
 
     VirtioPci transport_;
     DriverServices services_;
     DiskInfo info_;
     std::optional<MsixTable> msix_;
-    std::uint16_t vector_ = VirtioPci::no_vector;
-    InterruptWatch watch_;
-    std::optional<Virtqueue> virtqueue_;
-    DmaBuffer control_;  ///< a header and a status byte for every descriptor that may start a chain
-    std::array<BlockRequest*, Virtqueue::max_size> in_device_{};
-    BlockQueueCounters counters_;
+    std::array<std::unique_ptr<VirtioBlkChannel>, most_queues> channels_;
+    unsigned channel_count_ = 0;
     std::uint64_t features_ = 0;
-    bool dead_ = false;
-    std::array<char, 20> serial_{};
+    Mutex stop_lock_;
+    std::atomic<bool> dead_ = false;
+    std::array<char, VirtioBlkChannel::id_size> serial_{};
 };
 
 }  // namespace exo::guest

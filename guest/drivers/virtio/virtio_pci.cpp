@@ -141,7 +141,8 @@ std::uint16_t VirtioPci::max_queue_size(std::uint16_t index) {
     return common_->read16(common::queue_size);
 }
 
-Result<void> VirtioPci::start_queue(std::uint16_t index, const Virtqueue& queue, std::uint16_t vector) {
+Result<std::uint64_t> VirtioPci::start_queue(std::uint16_t index, const Virtqueue& queue,
+                                             std::uint16_t vector) {
     common_->write16(common::queue_select, index);
     common_->write16(common::queue_size, queue.size());
     common_->write16(common::queue_vector, vector);
@@ -150,11 +151,12 @@ Result<void> VirtioPci::start_queue(std::uint16_t index, const Virtqueue& queue,
     write_address(*common_, common::queue_descriptors, queue.descriptor_area());
     write_address(*common_, common::queue_driver, queue.driver_area());
     write_address(*common_, common::queue_device, queue.device_area());
-    notify_offset_ = std::uint64_t{common_->read16(common::queue_notify_offset)} * notify_multiplier_;
-    if (notify_offset_ > notify_->size() - 2)
+    const std::uint64_t doorbell =
+        std::uint64_t{common_->read16(common::queue_notify_offset)} * notify_multiplier_;
+    if (doorbell > notify_->size() - 2)
         return fail(what, "its queue's doorbell lies outside of the doorbell area");
     common_->write16(common::queue_enable, 1);
-    return {};
+    return doorbell;
 }
 
 void VirtioPci::start() {

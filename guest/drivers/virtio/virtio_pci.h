@@ -12,6 +12,7 @@
 namespace exo::guest {
 
 namespace virtio_feature {
+inline constexpr std::uint64_t indirect = std::uint64_t{1} << 28;
 inline constexpr std::uint64_t event_index = std::uint64_t{1} << 29;
 inline constexpr std::uint64_t version_1 = std::uint64_t{1} << 32;
 }  // namespace virtio_feature
@@ -36,11 +37,11 @@ class VirtioPci {
     unsigned queue_count();
     /// The largest size of the queue that the device takes, 0 when there is no such queue.
     std::uint16_t max_queue_size(std::uint16_t index);
-    /// Enables a queue. `vector` is its MSI-X vector or `no_vector`.
-    Result<void> start_queue(std::uint16_t index, const Virtqueue& queue, std::uint16_t vector);
+    /// Enables a queue. `vector` is its MSI-X vector or `no_vector`. The place of its doorbell.
+    Result<std::uint64_t> start_queue(std::uint16_t index, const Virtqueue& queue, std::uint16_t vector);
     /// The device is live from here on.
     void start();
-    void notify(std::uint16_t index) { notify_->write16(notify_offset_, index); }
+    void notify(std::uint64_t doorbell, std::uint16_t index) { notify_->write16(doorbell, index); }
 
     /// Switches the device off for good: it can no longer reach memory, even when it ignores the reset.
     void cut_off();
@@ -65,7 +66,6 @@ class VirtioPci {
     std::unique_ptr<Registers> notify_;
     std::unique_ptr<Registers> configuration_;
     std::uint32_t notify_multiplier_ = 0;
-    std::uint64_t notify_offset_ = 0;
 };
 
 }  // namespace exo::guest

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::uint16_t flag_next = 1;
 constexpr std::uint16_t flag_write = 2;
+constexpr std::uint16_t flag_indirect = 4;
 constexpr std::uint16_t avail_no_interrupt = 1;
 constexpr std::uint16_t used_no_notify = 1;
 
@@ -20,6 +21,13 @@ struct Descriptor {
     std::uint16_t next;
 };
 static_assert(sizeof(Descriptor) == 16);
+
+void put_descriptor(std::byte* to, const Virtqueue::Element& element, std::uint16_t next, bool last) {
+    const auto flags =
+        static_cast<std::uint16_t>((element.device_writes ? flag_write : 0) | (last ? 0 : flag_next));
+    const Descriptor descriptor{element.physical, element.length, flags, last ? std::uint16_t{0} : next};
+    std::memcpy(to, &descriptor, sizeof descriptor);
+}
 
 /// One entry of the used ring (2.7.8).
 struct UsedElement {
@@ -47,16 +55,28 @@ bool passed(std::uint16_t event, std::uint16_t now, std::uint16_t before) {
 
 }  // namespace
 
-Result<Virtqueue> Virtqueue::create(DmaMemory& memory, std::uint16_t size, bool event_index) {
+Result<Virtqueue> Virtqueue::create(DmaMemory& memory, std::uint16_t size, bool event_index,
+                                    std::uint16_t indirect) {
     if (!std::has_single_bit(size) || size > max_size)
         return fail("cannot set up a virtqueue", "its size is not a power of two that the driver supports");
     auto buffer = DmaBuffer::allocate(memory, used_ring_offset(size) + 4 + std::size_t{8} * size + 2);
     if (!buffer) return std::unexpected(buffer.error());
-    return Virtqueue(std::move(*buffer), size, event_index);
+    DmaBuffer tables;
+    if (indirect > 0) {
+        auto allocated = DmaBuffer::allocate(memory, std::size_t{size} * indirect * sizeof(Descriptor));
+        if (!allocated) return std::unexpected(allocated.error());
+        tables = std::move(*allocated);
+    }
+    return Virtqueue(std::move(*buffer), std::move(tables), size, event_index, indirect);
 }
 
-Virtqueue::Virtqueue(DmaBuffer memory, std::uint16_t size, bool event_index)
-    : memory_(std::move(memory)), size_(size), event_index_(event_index) {
+Virtqueue::Virtqueue(DmaBuffer memory, DmaBuffer tables, std::uint16_t size, bool event_index,
+                     std::uint16_t indirect)
+    : memory_(std::move(memory)),
+      tables_(std::move(tables)),
+      size_(size),
+      event_index_(event_index),
+      indirect_(indirect) {
     reset();
 }
 
@@ -79,25 +99,41 @@ std::uint16_t& Virtqueue::word(std::size_t offset) const {
 }
 
 std::optional<std::uint16_t> Virtqueue::push(std::span<const Element> elements) {
-    if (elements.empty() || elements.size() > free_count_) return std::nullopt;
+    const std::size_t needed = descriptors_for(elements.size());
+    if (needed == 0 || needed > free_count_) return std::nullopt;
     const std::uint16_t head = free_head_;
-    std::uint16_t at = head;
-    for (std::size_t i = 0; i < elements.size(); ++i) {
-        const bool last = i + 1 == elements.size();
-        const auto flags =
-            static_cast<std::uint16_t>((elements[i].device_writes ? flag_write : 0) | (last ? 0 : flag_next));
-        const Descriptor descriptor{elements[i].physical, elements[i].length, flags,
-                                    last ? std::uint16_t{0} : next_[at]};
-        std::memcpy(memory_.data() + std::size_t{16} * at, &descriptor, sizeof descriptor);
-        at = next_[at];
-    }
-    free_head_ = at;
-    free_count_ = static_cast<std::uint16_t>(free_count_ - elements.size());
-    chain_length_[head] = static_cast<std::uint16_t>(elements.size());
+    free_head_ = needed < elements.size() ? push_indirect(elements) : push_direct(elements);
+    free_count_ = static_cast<std::uint16_t>(free_count_ - needed);
+    chain_length_[head] = static_cast<std::uint16_t>(needed);
     store(avail_entry(next_avail_ & (size_ - 1)), head, std::memory_order_relaxed);
     ++next_avail_;
     ++chains_in_device_;
     return head;
+}
+
+/// A chain from the first free descriptor on. Returns the first that is left.
+std::uint16_t Virtqueue::push_direct(std::span<const Element> elements) {
+    std::uint16_t at = free_head_;
+    for (std::size_t i = 0; i < elements.size(); ++i) {
+        const bool last = i + 1 == elements.size();
+        const std::uint16_t next = last ? std::uint16_t{0} : next_[at];
+        put_descriptor(memory_.data() + sizeof(Descriptor) * at, elements[i], next, last);
+        at = next_[at];
+    }
+    return at;
+}
+
+/// A table, and the first free descriptor to name it (2.7.5.3). Returns the next free one.
+std::uint16_t Virtqueue::push_indirect(std::span<const Element> elements) {
+    const std::size_t offset = std::size_t{free_head_} * indirect_ * sizeof(Descriptor);
+    for (std::size_t i = 0; i < elements.size(); ++i)
+        put_descriptor(tables_.data() + offset + i * sizeof(Descriptor), elements[i],
+                       static_cast<std::uint16_t>(i + 1), i + 1 == elements.size());
+    const Descriptor table{tables_.physical() + offset,
+                           static_cast<std::uint32_t>(elements.size() * sizeof(Descriptor)), flag_indirect,
+                           0};
+    std::memcpy(memory_.data() + sizeof(Descriptor) * free_head_, &table, sizeof table);
+    return next_[free_head_];
 }
 
 bool Virtqueue::publish() {

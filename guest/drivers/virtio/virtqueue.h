@@ -31,7 +31,10 @@ class Virtqueue {
     };
 
     /// `size` is a power of two up to `max_size`. `event_index`: VIRTIO_F_EVENT_IDX was negotiated.
-    static Result<Virtqueue> create(DmaMemory& memory, std::uint16_t size, bool event_index);
+    /// `indirect`: VIRTIO_F_INDIRECT_DESC was, and so many elements at most may take one descriptor by a
+    /// table of their own; 0 for none.
+    static Result<Virtqueue> create(DmaMemory& memory, std::uint16_t size, bool event_index,
+                                    std::uint16_t indirect = 0);
 
     /// Empties it, as the device does on a reset. No chain may still be in the device's hands.
     void reset();
@@ -41,6 +44,10 @@ class Virtqueue {
     std::uint64_t device_area() const { return memory_.physical() + used_offset(); }
     std::uint16_t size() const { return size_; }
     std::uint16_t free_descriptors() const { return free_count_; }
+    /// How many free descriptors a chain of so many elements takes.
+    std::size_t descriptors_for(std::size_t elements) const {
+        return elements > 1 && elements <= indirect_ ? 1 : elements;
+    }
 
     /// What the next `push` will name its chain. Only when there is a free descriptor.
     std::uint16_t next_head() const { return free_head_; }
@@ -61,7 +68,10 @@ class Virtqueue {
     void disable_interrupts();
 
   private:
-    Virtqueue(DmaBuffer memory, std::uint16_t size, bool event_index);
+    Virtqueue(DmaBuffer memory, DmaBuffer tables, std::uint16_t size, bool event_index,
+              std::uint16_t indirect);
+    std::uint16_t push_direct(std::span<const Element> elements);
+    std::uint16_t push_indirect(std::span<const Element> elements);
 
     std::size_t avail_offset() const { return std::size_t{16} * size_; }
     std::size_t used_offset() const;
@@ -77,8 +87,10 @@ class Virtqueue {
     std::uint16_t& word(std::size_t offset) const;
 
     DmaBuffer memory_;
+    DmaBuffer tables_;  ///< of `indirect_` descriptors for each descriptor of the queue
     std::uint16_t size_;
     bool event_index_;
+    std::uint16_t indirect_;
     std::uint16_t free_count_ = 0;
     std::uint16_t free_head_ = 0;
     std::uint16_t next_avail_ = 0;  ///< the index to publish
