@@ -11,19 +11,19 @@ void AdaptiveQueue::submit(std::span<BlockRequest* const> requests) {
         requests = requests.subspan(take(requests));
         return requests.empty();
     };
-    if (wait_until(nullptr, taken_all)) return;
+    if (wait_until(taken_all)) return;
     for (BlockRequest* const request : requests) request->finish(BlockStatus::device_failed);
 }
 
 BlockStatus AdaptiveQueue::wait(BlockRequest& request) {
-    const bool ended = wait_until(&request, [&] { return request.done(); });
+    const bool ended = wait_until([&] { return request.done(); });
     // What not even a reset of the device ends was never submitted.
     if (!ended) request.finish(BlockStatus::invalid_request);
     return request.status.load(std::memory_order_acquire);
 }
 
 void AdaptiveQueue::wait_any(std::span<BlockRequest* const> requests) {
-    static_cast<void>(wait_until(requests.front(), [&] {
+    static_cast<void>(wait_until([&] {
         return std::ranges::any_of(requests, [](const BlockRequest* request) { return request->done(); });
     }));
 }
@@ -106,16 +106,10 @@ void AdaptiveQueue::stamp_handed_over(std::uint64_t start_ns, std::size_t count,
     }
 }
 
-bool AdaptiveQueue::is_timed(const BlockRequest* request) const {
-    const auto timed = std::span(timed_).first(timed_count_);
-    return std::ranges::find(timed, request, &Timed::request) != timed.end();
-}
-
 /// Waits until `done()`, which is asked with the lock held. False when that did not come true although the
 /// device was reset twice for it.
-/// @param request  whose waiter this is; may be null
 template <typename Done>
-bool AdaptiveQueue::wait_until(const BlockRequest* request, Done done) {
+bool AdaptiveQueue::wait_until(Done done) {
     std::uint64_t deadline = 0;
     for (unsigned recoveries = 0; recoveries < 2;) {
         bool is_done = false;
@@ -124,7 +118,7 @@ bool AdaptiveQueue::wait_until(const BlockRequest* request, Done done) {
             continue;
         }
         if (deadline == 0) deadline = time_.now_ns() + disk_.timeout_ns();
-        if (!lead(request, deadline)) ++recoveries;
+        if (!lead(deadline)) ++recoveries;
     }
     return false;
 }
@@ -157,12 +151,12 @@ bool AdaptiveQueue::becomes_leader(Done done, bool& is_done) {
 }
 
 /// Waits for the device once, for all. False when the deadline has passed: then the device has been reset.
-bool AdaptiveQueue::lead(const BlockRequest* request, std::uint64_t deadline_ns) {
+bool AdaptiveQueue::lead(std::uint64_t deadline_ns) {
     IoPlan plan;
     std::uint64_t out = 0;
     {
         const Locked guard(queue_.lock());
-        plan = controller_.plan(is_timed(request));
+        plan = controller_.plan(timed_count_ > 0);
         out = in_device();
         // The device is busy with what is not this queue's, and will not tell when that has ended.
         if (out == 0) reap(false);

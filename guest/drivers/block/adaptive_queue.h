@@ -73,13 +73,12 @@ class AdaptiveQueue {
     void hand_over_stage();
     void begin(std::span<BlockRequest* const> requests);
     void stamp_handed_over(std::uint64_t start_ns, std::size_t count, bool rang);
-    bool is_timed(const BlockRequest* request) const;
 
     template <typename Done>
-    bool wait_until(const BlockRequest* request, Done done);
+    bool wait_until(Done done);
     template <typename Done>
     bool becomes_leader(Done done, bool& is_done);
-    bool lead(const BlockRequest* request, std::uint64_t deadline_ns);
+    bool lead(std::uint64_t deadline_ns);
     void step_down(std::uint64_t polls);
     std::size_t reap(bool slept);
     std::size_t count_ends(bool slept, std::uint64_t poll_ns);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view what = "cannot put a load on the disk";
 constexpr unsigned read_share = 70;  ///< percent of a mixed load
-constexpr std::uint64_t looks_every = 64;
+constexpr std::uint64_t looks_every_ns = 50 * ns_per_ms;
 constexpr std::uint64_t nap_ns = 20 * ns_per_ms;
 
 }  // namespace
@@ -68,9 +68,11 @@ void DiskLoadJob::run() {
 
 bool DiskLoadJob::over(std::uint64_t now_ns) {
     const DiskLoad& load = common_.load;
-    if (number_ == 0 && submitted_ % looks_every == 0 && !common_.go_on(common_.context)) {
-        result_.interrupted = true;
-        common_.stop = true;
+    // Asking may cost as much as many requests.
+    if (number_ == 0 && (asked_ns_ == 0 || now_ns - asked_ns_ >= looks_every_ns)) {
+        asked_ns_ = now_ns;
+        result_.interrupted = !common_.go_on(common_.context);
+        if (result_.interrupted) common_.stop = true;
     }
     const bool enough = load.count != 0 && submitted_ >= most_operations_;
     const bool late = load.time_ns != 0 && now_ns - common_.start_ns >= load.time_ns;

@@ -242,7 +242,7 @@ TEST(AdaptiveQueue, TimedRequestsAreTracedInTheirOrder) {
                 EXPECT_LE((*trace)[i - 1].submit, times.submit);
             }
         }
-        EXPECT_GT(disk.adaptive_queue(0).report().seen.rate, 0u);
+        EXPECT_GT(disk.adaptive_queue(0).report().service_ns, 0u);
     });
 }
 
