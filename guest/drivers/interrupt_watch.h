@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,9 +20,17 @@ class InterruptWatch {
 
     /// `interrupt` may be null: then it is not usable from the start.
     InterruptWatch(Interrupt* interrupt, TimeSource& time) : interrupt_(interrupt), time_(&time) {}
+    InterruptWatch(const InterruptWatch& other) { *this = other; }
+    InterruptWatch& operator=(const InterruptWatch& other) {
+        interrupt_ = other.interrupt_;
+        time_ = other.time_;
+        missed_ = other.missed();
+        return *this;
+    }
 
-    bool usable() const { return interrupt_ != nullptr && missed_ < max_missed; }
-    unsigned missed() const { return missed_; }
+    // Anybody may ask, while another thread waits.
+    bool usable() const { return interrupt_ != nullptr && missed() < max_missed; }
+    unsigned missed() const { return missed_.load(std::memory_order_relaxed); }
     /// Interrupts seen so far.
     std::uint64_t count() const { return interrupt_ != nullptr ? interrupt_->count() : 0; }
     /// See Interrupt.
@@ -40,14 +49,15 @@ class InterruptWatch {
         const std::size_t ended = collect(slept);
         // A short sleep that ended by itself says nothing about the interrupt.
         const bool telling = interrupted || slice_end <= deadline_ns;
-        if (slept && ended > 0 && telling) missed_ = interrupted ? 0 : missed_ + 1;
+        if (slept && ended > 0 && telling)
+            missed_.store(interrupted ? 0 : missed() + 1, std::memory_order_relaxed);
         return ended;
     }
 
   private:
-    Interrupt* interrupt_;
-    TimeSource* time_;
-    unsigned missed_ = 0;
+    Interrupt* interrupt_ = nullptr;
+    TimeSource* time_ = nullptr;
+    std::atomic<unsigned> missed_ = 0;
 };
 
 }  // namespace exo::guest

@@ -244,7 +244,10 @@ void AdaptiveQueue::configure(const Controller::Settings& settings) {
     own.has_interrupt = queue_.has_interrupt();
     const IoPlan before = controller_.plan();
     controller_.configure(own, time_.now_ns());
-    if (controller_.plan() != before) plan_changed();
+    if (controller_.plan() != before)
+        plan_changed();
+    else
+        queue_.announce(before);
 }
 
 /// A driver may find out late that there is an interrupt, or give up on it.

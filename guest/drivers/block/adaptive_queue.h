@@ -22,7 +22,14 @@ namespace exo::guest {
 class AdaptiveQueue {
   public:
     AdaptiveQueue(BlockDevice& disk, BlockQueue& queue, TimeSource& time)
-        : disk_(disk), queue_(queue), time_(time), stage_(disk.info()) {}
+        : disk_(disk),
+          queue_(queue),
+          time_(time),
+          stage_(disk.info()),
+          counted_ends_(queue.counters().completed),
+          counted_({.sleeps = queue.counters().sleeps,
+                    .interrupts = queue.watch().count(),
+                    .doorbells = queue.counters().doorbells}) {}
     AdaptiveQueue(const AdaptiveQueue&) = delete;
     AdaptiveQueue& operator=(const AdaptiveQueue&) = delete;
 
@@ -98,7 +105,7 @@ class AdaptiveQueue {
     bool is_led_ = false;  ///< somebody looks at the device for all
     unsigned followers_ = 0;
     Condition ended_;
-    std::uint64_t counted_ends_ = 0;
+    std::uint64_t counted_ends_;
     IoEvents counted_;  ///< what the controller has been told of
     std::array<Timed, most_timed> timed_{};
     std::size_t timed_count_ = 0;

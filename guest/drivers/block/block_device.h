@@ -51,8 +51,8 @@ class BlockQueue {
     virtual std::size_t poll() = 0;
 
     /// Asks the device for an interrupt once `ends` more requests have ended, which are under way, then looks
-    /// once more. False when that many have ended already, or there will be no interrupt: do not sleep. With
-    /// the lock. `finish_sleep` follows in either case.
+    /// once more. False when any has ended that is not polled yet, or there will be no interrupt: do not
+    /// sleep. It may interrupt sooner. With the lock. `finish_sleep` follows in either case.
     virtual bool prepare_sleep(std::uint32_t ends) = 0;
     virtual void finish_sleep() = 0;
 

@@ -86,7 +86,7 @@ class DiskLoadJob {
     std::uint64_t most_operations_ = 0;
     std::uint64_t submitted_ = 0;
     std::uint64_t asked_ns_ = 0;  ///< whether to go on
-    bool checking_ = false;  ///< reads all again in the end
+    bool checking_ = false;       ///< reads all again in the end
     /// How often each block was written by this load; 0: its content is not known.
     std::unique_ptr<std::uint32_t[]> versions_;
     AdaptiveQueue* queue_ = nullptr;  ///< where its requests are

@@ -52,8 +52,10 @@ class FusionBlkQueue {
     /// Takes the next completion. Nothing when there is none.
     std::optional<Ended> pop();
 
-    /// Asks for an interrupt once so many more completions are there. False when they are already.
-    bool enable_interrupt(std::uint32_t completions) { return completions_->prepare_sleep(completions); }
+    /// Asks for an interrupt once so many more completions are there. False when there is any already.
+    bool enable_interrupt(std::uint32_t completions) {
+        return completions_->prepare_sleep_at_most(completions);
+    }
     void disable_interrupt() { completions_->finish_sleep(); }
 
     /// Tells the device how completions are waited for.

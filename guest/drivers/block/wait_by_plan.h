@@ -39,11 +39,13 @@ WaitReport wait_by_plan(BlockQueue& queue, const IoPlan& plan, std::uint64_t out
         ++report.polls;
         report.ended += reap(slept);
     };
+    // True when it slept; otherwise something had ended meanwhile, or there would have been no interrupt.
     const auto sleep = [&](std::uint64_t until_ns) {
         bool asleep = false;
         const auto arm = [&] {
             const Locked guard(queue.lock());
-            return asleep = queue.prepare_sleep(ends);
+            const std::size_t missing = ends > report.ended ? ends - report.ended : 1;
+            return asleep = queue.prepare_sleep(static_cast<std::uint32_t>(missing));
         };
         const auto collect = [&](bool slept) {
             const Locked guard(queue.lock());
@@ -72,7 +74,14 @@ WaitReport wait_by_plan(BlockQueue& queue, const IoPlan& plan, std::uint64_t out
             give_way(time);
         }
     }
-    if (may_sleep && !sleep(deadline_ns) && report.ended == 0) give_way(time);
+    if (!may_sleep) return report;
+    // What has ended already counts; the wait is over when as many have as are told at once, or after a
+    // sleep.
+    for (std::size_t known = report.ended; !sleep(deadline_ns) && report.ended < ends; known = report.ended) {
+        if (report.ended > known) continue;
+        give_way(time);
+        break;
+    }
     return report;
 }
 

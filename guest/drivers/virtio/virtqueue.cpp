@@ -175,8 +175,7 @@ bool Virtqueue::enable_interrupts(std::uint16_t chains) {
         store(used_event(), static_cast<std::uint16_t>(last_used_ + chains - 1), std::memory_order_seq_cst);
     else
         store(avail_flags(), 0, std::memory_order_seq_cst);
-    const std::uint16_t back = load(used_index(), std::memory_order_seq_cst);
-    return static_cast<std::uint16_t>(back - last_used_) < (event_index_ ? chains : 1);
+    return load(used_index(), std::memory_order_seq_cst) == last_used_;
 }
 
 void Virtqueue::disable_interrupts() {

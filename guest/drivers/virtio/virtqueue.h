@@ -62,7 +62,7 @@ class Virtqueue {
     Result<std::optional<Used>> pop();
 
     /// Asks for an interrupt once `chains` more have come back, at least one and no more than are out;
-    /// without event indices the first one interrupts. False when they have come back already, which may go
+    /// without event indices the first one interrupts. False when any has come back already, which may go
     /// without.
     bool enable_interrupts(std::uint16_t chains = 1);
     void disable_interrupts();

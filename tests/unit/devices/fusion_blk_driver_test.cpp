@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "guest/drivers/block/block_io.h"
+#include "shared/block/control_line.h"
 #include "shared/fusion/ring.h"
 #include "tests/unit/devices/guest_side.h"
 
@@ -78,6 +79,11 @@ class LyingDevice final : public vmm::IoHandler {
             std::memcpy(reinterpret_cast<std::byte*>(words_.data()) + offset, data.data(), data.size());
             if (offset == reg::queue_state) enable();
         }
+    }
+
+    /// What the driver tells of itself.
+    block::DriverControl told() const {
+        return block::read_control<block::DriverControl>(completion_ring_->header().consumer_wake);
     }
 
     bool turn() {
@@ -326,6 +332,20 @@ TEST_F(FusionBlkDriver, FewerBytesThanAskedAreNoData) {
     }
     EXPECT_EQ(queue().counters().faults, 2u);
     EXPECT_EQ(run(), BlockStatus::ok) << "only that request is lost";
+}
+
+TEST_F(FusionBlkDriver, TellsTheDeviceHowItWaitsAndAgainAfterAReset) {
+    ASSERT_EQ(create(), "created");
+    for (unsigned mode = 0; mode < guest::io_mode_count; ++mode) {
+        const guest::IoPlan plan = guest::fixed_plan(static_cast<IoMode>(mode));
+        ASSERT_TRUE(disk->set_mode(plan.mode));
+        for (int reset = 0; reset < 2; ++reset) {
+            EXPECT_EQ(device.told().mode, mode);
+            EXPECT_EQ(device.told().poll_budget_ns, plan.poll_budget_ns);
+            EXPECT_EQ(device.told().batch_limit, plan.batch);
+            queue().recover();
+        }
+    }
 }
 
 TEST_F(FusionBlkDriver, SilentDeviceTimesOutAndIsBroughtBack) {

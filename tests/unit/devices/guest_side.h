@@ -72,7 +72,7 @@ class GuestSide final : public guest::TimeSource,
     bool has_msi = true;
     bool lose_interrupts = false;
 
-    guest::DriverServices services() { return {*this, *this, *this, *this}; }
+    guest::DriverServices services() { return {*this, *this, *this, *this, true}; }
     guest::PciFunction function() { return {pci, pci_address}; }
     /// For the device: raises the MSI-X message that the driver programmed.
     vmm::InterruptLine& line() { return line_; }

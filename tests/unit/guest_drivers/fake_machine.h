@@ -46,7 +46,7 @@ class FakeMachine final : public TimeSource, public DmaMemory, public InterruptS
         for (auto& [physical, memory] : memory_) std::free(memory.data);
     }
 
-    DriverServices services() { return {*this, *this, *this, *this}; }
+    DriverServices services() { return {*this, *this, *this, *this, true}; }
 
     /// The device's turn; says whether it did something.
     std::function<bool()> on_idle;
