@@ -25,6 +25,14 @@ class SingleConsumer {
     explicit SingleConsumer(const Placement<Atomics>& ring)
         : ring_(ring), position_(ring.shape().first_position), reported_(position_) {}
 
+    /// The consumer of a ring whose former consumer stopped at `position`.
+    static SingleConsumer take_over(const Placement<Atomics>& ring, std::uint32_t position) {
+        SingleConsumer consumer(ring);
+        consumer.position_ = position;
+        consumer.reported_ = position;
+        return consumer;
+    }
+
     /// The position of the next message; wraps at 2^32.
     std::uint32_t position() const { return position_; }
     std::uint32_t capacity() const { return ring_.capacity(); }

@@ -15,6 +15,7 @@ constexpr std::size_t chunk = 256;
 
 constexpr char help[] =
     "\nvmm: Ctrl-A x  end the machine\n"
+    "     Ctrl-A s  take a snapshot\n"
     "     Ctrl-A h  this help\n"
     "     Ctrl-A Ctrl-A  send Ctrl-A\n";
 
@@ -24,6 +25,11 @@ enum Slot : std::size_t { machine_ended, woken, signalled, writable, readable, s
 
 void Console::guest_ready() {
     guest_ready_ = true;
+    wake_.signal();
+}
+
+void Console::call_attention() {
+    attention_ = true;
     wake_.signal();
 }
 
@@ -49,6 +55,8 @@ Console::Outcome Console::serve(Serial& serial, int ended_fd) {
         if (polled[readable].revents != 0) read_input();
         if (quit_) return Outcome::quit;
         hand_over_input(serial);
+        if (attention_.exchange(false)) return Outcome::attention;
+        if (std::exchange(snapshot_, false) || signals_.take_snapshot_asked()) return Outcome::snapshot;
         if (polled[machine_ended].revents != 0) return Outcome::ended;
     }
 }
@@ -74,6 +82,9 @@ void Console::read_input() {
     switch (escape_.filter(typed, input_)) {
         case EscapeFilter::Action::quit:
             quit_ = true;
+            break;
+        case EscapeFilter::Action::snapshot:
+            snapshot_ = true;
             break;
         case EscapeFilter::Action::help:
             std::fputs(help, stderr);

@@ -19,10 +19,12 @@ namespace exo::vmm {
 class Console {
   public:
     enum class Outcome : std::uint8_t {
-        ended,     ///< the machine ended
-        quit,      ///< the user's escape
-        signal,    ///< a signal; `Signals` tells which
-        no_output  ///< nobody reads standard output any more
+        ended,      ///< the machine ended
+        quit,       ///< the user's escape
+        snapshot,   ///< the user wants one: by the escape, or by SIGUSR1
+        attention,  ///< call_attention()
+        signal,     ///< a signal; `Signals` tells which
+        no_output   ///< nobody reads standard output any more
     };
 
     Console(const EventFd& wake, Signals& signals) : wake_(wake), signals_(signals), output_(wake) {}
@@ -30,6 +32,9 @@ class Console {
     SerialOutput& output() { return output_; }
     /// From any thread: input may be handed over from now on.
     void guest_ready();
+
+    /// From any thread: serve() returns soon.
+    void call_attention();
 
     /// Before the guest runs on this port.
     void attach(Serial& serial);
@@ -55,6 +60,8 @@ class Console {
     std::vector<std::byte> input_;  ///< read, and not yet taken by the serial port
     bool input_open_ = true;
     bool quit_ = false;
+    bool snapshot_ = false;
+    std::atomic<bool> attention_ = false;
     std::atomic<bool> guest_ready_ = false;
 };
 

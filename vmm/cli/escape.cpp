@@ -14,6 +14,7 @@ EscapeFilter::Action EscapeFilter::filter(std::span<const std::byte> typed, std:
         }
         escaped_ = false;
         if (key == escape) out.push_back(escape);
+        if (key == std::byte{'s'}) return Action::snapshot;
         if (key == std::byte{'x'}) return Action::quit;
         if (key == std::byte{'h'} || key == std::byte{'?'}) return Action::help;
     }

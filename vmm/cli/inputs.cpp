@@ -95,8 +95,20 @@ Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
     if (auto done = check_writable(options.trace_io, "--trace-io"); !done)
         return std::unexpected(done.error());
-    RunInputs inputs{
-        .kernel = {}, .initrd = {}, .firmware = {}, .variables = {}, .direct_kernel = {}, .disks = {}};
+    if (auto done = check_writable(options.snapshot, "--snapshot"); !done)
+        return std::unexpected(done.error());
+    RunInputs inputs{.kernel = {},
+                     .initrd = {},
+                     .firmware = {},
+                     .variables = {},
+                     .direct_kernel = {},
+                     .disks = {},
+                     .restore = {}};
+    if (!options.restore.empty()) {
+        auto snapshot = SnapshotFile::open(options.restore);
+        if (!snapshot) return std::unexpected(snapshot.error());
+        inputs.restore = std::move(*snapshot);
+    }
     if (auto done = load_images(options, inputs); !done) return std::unexpected(done.error());
     if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, log, inputs)
                                                      : prepare_direct(options, inputs);

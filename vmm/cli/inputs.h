@@ -11,6 +11,7 @@
 #include "vmm/base/error.h"
 #include "vmm/cli/options.h"
 #include "vmm/machine/direct/direct_kernel.h"
+#include "vmm/machine/snapshot_file.h"
 #include "vmm/storage/disk.h"
 
 namespace exo::vmm {
@@ -23,6 +24,7 @@ struct RunInputs {
     std::unique_ptr<firmware::VariableStore> variables;  ///< null when nothing keeps them
     std::optional<DirectKernel> direct_kernel;           ///< has views of `kernel`
     std::vector<std::unique_ptr<Disk>> disks;            ///< in the order of the options
+    std::optional<SnapshotFile> restore;                 ///< what the first machine goes on from
 };
 
 /// `log` outlives the inputs.

@@ -34,6 +34,8 @@ struct RunText {
     std::vector<std::string> disks;
     std::string metrics;
     std::string trace_io;
+    std::string snapshot;
+    std::string restore;
     std::string log_level = "warning";
     std::string log_format = "text";
     std::string log_file;
@@ -93,6 +95,15 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
         ->take_all();
     run->add_option("--metrics", text.metrics, "Write exits, I/O counts and boot times there at the end")
         ->type_name("FILE.json");
+    run->add_option(
+           "--snapshot", text.snapshot,
+           "Write a snapshot of the guest there whenever SIGUSR1 or Ctrl-A s asks for one; the guest goes on")
+        ->type_name("FILE");
+    run->add_option(
+           "--restore", text.restore,
+           "Go on from this snapshot, with the other options of the run that made it and its disks as they "
+           "were then")
+        ->type_name("FILE");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
     run->add_option("--log-level", text.log_level, "debug, info, warning or error (warning)")
@@ -197,6 +208,9 @@ Result<void> check_bootable(const RunOptions& options) {
     if (options.kernel.empty() && hands_over)
         return fail("cannot hand the guest a command line or an initial RAM disk", "--kernel is missing",
                     "Give --kernel, or leave them to the boot loader on the disk.");
+    if (!options.trace_io.empty() && !options.restore.empty())
+        return fail("cannot record the accesses of a restored machine",
+                    "a trace begins with the machine's start", "Leave out --restore or --trace-io.");
     if (!options.trace_io.empty() && has_virtio)
         return fail("cannot record the accesses of a machine with virtio disks",
                     "a trace is replayed with fusion disks", "Leave out type=virtio or --trace-io.");
@@ -222,6 +236,8 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.variables = text.variables;
     options.metrics = text.metrics;
     options.trace_io = text.trace_io;
+    options.snapshot = text.snapshot;
+    options.restore = text.restore;
     options.guest_command = std::move(guest_command);
     options.initrd = text.initrd;
     options.append = text.append;

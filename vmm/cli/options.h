@@ -37,6 +37,8 @@ struct RunOptions {
     std::vector<DiskOption> disks;
     std::string metrics;   ///< file; empty for none
     std::string trace_io;  ///< file; empty for none
+    std::string snapshot;  ///< file to write one to when asked; empty for none
+    std::string restore;   ///< file to go on from; empty for none
     std::string append;    ///< options of the guest's kernel
     LogOptions log;
     std::vector<std::string> guest_command;

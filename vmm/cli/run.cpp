@@ -6,6 +6,7 @@
 
 #include "shared/platform/exit_status.h"
 #include "vmm/base/clock.h"
+#include "vmm/cli/build_identity.h"
 #include "vmm/cli/console.h"
 #include "vmm/cli/guest_command.h"
 #include "vmm/cli/inputs.h"
@@ -49,6 +50,8 @@ class Run {
   private:
     MachineConfig config() const;
     Result<bool> one_machine(RunMetrics& metrics);
+    Console::Outcome serve(Machine& machine);
+    void take_snapshot(Machine& machine);
     int status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const;
 
     const RunOptions& options_;
@@ -58,6 +61,7 @@ class Run {
     Console& console_;
     Signals& signals_;
     SystemClock clock_;
+    bool first_ = true;  ///< machine of the run
 };
 
 MachineConfig Run::config() const {
@@ -71,7 +75,9 @@ MachineConfig Run::config() const {
                          .command_line = kernel_command_line(options_.append, options_.guest_command),
                          .disks = {},
                          .entropy = options_.trace_io.empty(),  // a trace is replayed without one
-                         .trace_io = options_.trace_io};
+                         .trace_io = options_.trace_io,
+                         .version = version_and_build()};
+    if (first_) config.restore = inputs_.restore ? &*inputs_.restore : nullptr;
     if (inputs_.firmware) {
         config.flash_variables = inputs_.firmware->variables();
         config.flash_code = inputs_.firmware->code();
@@ -116,8 +122,10 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
                                       {"disks", used.disks.size()},
                                       {"microseconds", microseconds(*metrics.machine_made - start)}});
     console_.attach((*machine)->serial());
+    // A guest that was restored may have said long ago that it reads its input.
+    if (std::exchange(first_, false) && inputs_.restore) console_.guest_ready();
     if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
-    Console::Outcome outcome = console_.serve((*machine)->serial(), (*machine)->ended_fd());
+    Console::Outcome outcome = serve(**machine);
     (*machine)->stop();
     const MachineEnd end = (*machine)->wait();
     if (outcome == Console::Outcome::ended) outcome = console_.drain();
@@ -133,6 +141,30 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     return outcome == Console::Outcome::ended && end.kind == MachineEnd::Kind::reset;
 }
 
+Console::Outcome Run::serve(Machine& machine) {
+    for (;;) {
+        const Console::Outcome outcome = console_.serve(machine.serial(), machine.ended_fd());
+        if (outcome == Console::Outcome::snapshot)
+            take_snapshot(machine);
+        else if (outcome != Console::Outcome::attention)
+            return outcome;
+    }
+}
+
+void Run::take_snapshot(Machine& machine) {
+    if (options_.snapshot.empty())
+        return log_.warning("no snapshot was taken: the run was started without --snapshot FILE");
+    const auto start = clock_.now();
+    const auto paused = machine.pause();
+    auto done = paused ? Result<void>{} : std::unexpected(paused.error());
+    if (paused && !*paused) return;
+    if (done) done = machine.save(options_.snapshot);
+    machine.resume();
+    if (!done) return log_.error(done.error().message());
+    log_.info("a snapshot was taken",
+              {{"file", options_.snapshot}, {"microseconds", microseconds(clock_.now() - start)}});
+}
+
 int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const {
     switch (outcome) {
         case Console::Outcome::quit:
@@ -144,6 +176,8 @@ int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& 
         case Console::Outcome::no_output:
             metrics.end = "no_output";
             return platform::status_signal_base + SIGPIPE;
+        case Console::Outcome::snapshot:
+        case Console::Outcome::attention:
         case Console::Outcome::ended:
             break;
     }

@@ -15,6 +15,7 @@ constexpr std::array ending = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
 // A signal handler has no other way to reach anything than through globals.
 std::atomic<int> end_signal = 0;
 std::atomic<bool> continued = false;
+std::atomic<bool> snapshot_asked = false;
 std::atomic<int> event = -1;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
@@ -22,6 +23,8 @@ void note(int signal) {
     const int saved = errno;
     if (signal == SIGCONT) {
         continued = true;
+    } else if (signal == SIGUSR1) {
+        snapshot_asked = true;
     } else {
         int none = 0;
         end_signal.compare_exchange_strong(none, signal);
@@ -43,6 +46,7 @@ Result<Signals> Signals::catch_all() {
     if (event < 0) return fail_errno("event descriptor for signals", errno, "Raise the limit (ulimit -n).");
     for (const int signal : ending) set_handler(signal, note);
     set_handler(SIGCONT, note);
+    set_handler(SIGUSR1, note);
     set_handler(SIGPIPE, SIG_IGN);
     return Signals();
 }
@@ -51,6 +55,7 @@ Signals::~Signals() {
     if (!owner_) return;
     for (const int signal : ending) set_handler(signal, SIG_DFL);
     set_handler(SIGCONT, SIG_DFL);
+    set_handler(SIGUSR1, SIG_DFL);
     ::close(event.exchange(-1));
 }
 
@@ -67,6 +72,10 @@ bool Signals::take_continued() {
     eventfd_t count = 0;
     ::eventfd_read(event, &count);
     return continued.exchange(false);
+}
+
+bool Signals::take_snapshot_asked() {
+    return snapshot_asked.exchange(false);
 }
 
 }  // namespace exo::vmm

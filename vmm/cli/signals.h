@@ -6,8 +6,9 @@
 
 namespace exo::vmm {
 
-/// Signals that end the program (SIGTERM, SIGINT, SIGHUP, SIGQUIT) and SIGCONT, as something to poll for. A
-/// signal also interrupts a blocking call of the main thread. SIGPIPE is ignored from then on. One at a time.
+/// Signals that end the program (SIGTERM, SIGINT, SIGHUP, SIGQUIT), SIGCONT and SIGUSR1, as something to poll
+/// for. A signal also interrupts a blocking call of the main thread. SIGPIPE is ignored from then on. One at
+/// a time.
 class Signals {
   public:
     static Result<Signals> catch_all();
@@ -23,6 +24,8 @@ class Signals {
     std::optional<int> end_requested() const;
     /// Whether the program was stopped and goes on, since the last call; makes fd() unreadable.
     bool take_continued();
+    /// Whether SIGUSR1 has asked for a snapshot since the last call.
+    bool take_snapshot_asked();
 
   private:
     Signals() = default;

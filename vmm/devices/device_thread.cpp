@@ -67,6 +67,12 @@ void DeviceThread::stop() {
     thread_.join();
 }
 
+void DeviceThread::pause() {
+    reset_ = false;
+    stop();
+    reset_ = true;
+}
+
 void DeviceThread::run() const {
     while (!stopping_) {
         while (device_.service() && !stopping_) continue;
@@ -76,7 +82,7 @@ void DeviceThread::run() const {
 }
 
 void DeviceThread::quiesce() const {
-    device_.reset();
+    if (reset_) device_.reset();
     for (;;) {
         while (device_.service()) continue;
         if (device_.quiescent()) return;

@@ -31,6 +31,9 @@ class DeviceThread {
     /// Waits until no work is under way any more, which takes as long as the host's storage takes: after that
     /// the device touches no guest memory, and is reset. Then start() may be called again.
     void stop();
+    /// Carries out what the guest has submitted, and ends without a reset: then the device's whole state is
+    /// in its registers and the guest's memory, until start(). While the guest does not run.
+    void pause();
 
   private:
     DeviceThread(QueueDevice& device, const Clock& clock, std::string name, FileDescriptor waiter,
@@ -47,6 +50,7 @@ class DeviceThread {
     EventFd stop_;
     TimerFd timer_;
     std::atomic<bool> stopping_ = false;
+    std::atomic<bool> reset_ = true;  ///< when it stops
     std::thread thread_;
 };
 

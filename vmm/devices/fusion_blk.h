@@ -51,6 +51,7 @@ class FusionBlk final : public QueueDevice {
     Deadline deadline() const override { return deadline_; }
     void reset() override;
     bool quiescent() const override;
+    void exchange_state(StateArchive& archive) override;
 
     /// From any thread. It may wake the I/O thread for nothing.
     DiskCounters counters();
@@ -79,6 +80,9 @@ class FusionBlk final : public QueueDevice {
     void write_queue_register(std::uint32_t offset, std::uint32_t value);
     void write_status(std::uint32_t value);
     void enable(Queue& queue, std::uint32_t index);
+    std::expected<FusionBlkQueue, block::QueueState> attach(const QueueRegisters& registers,
+                                                            std::uint32_t index) const;
+    void exchange_queue(StateArchive& archive, std::uint32_t index);  // fusion_blk_state.cpp
     void ring_doorbell(std::uint64_t offset) const;
     std::uint64_t offered_features() const;
 

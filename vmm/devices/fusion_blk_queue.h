@@ -10,6 +10,7 @@
 #include "shared/block/protocol.h"
 #include "shared/fusion/ring.h"
 #include "vmm/base/guest_memory.h"
+#include "vmm/base/state_archive.h"
 #include "vmm/devices/disk_counters.h"
 #include "vmm/devices/fusion_blk_request.h"
 #include "vmm/devices/interrupt_coalescing.h"
@@ -64,6 +65,9 @@ class FusionBlkQueue {
     bool coalesced_interrupt(FusionBlkShared& shared);
     /// When that is to be asked again at the latest; none while nothing is put off.
     std::optional<std::chrono::nanoseconds> deadline() const { return coalescing_.deadline(); }
+
+    /// While nothing is in flight. `memory` has the rings that attach() found.
+    void exchange_state(StateArchive& archive, const GuestMemory& memory);
 
     /// A slot had a sequence that the protocol never writes. No more requests are taken.
     bool broken() const { return broken_; }

@@ -204,6 +204,15 @@ void FusionBlk::write_queue_register(std::uint32_t offset, std::uint32_t value) 
     }
 }
 
+std::expected<FusionBlkQueue, QueueState> FusionBlk::attach(const QueueRegisters& registers,
+                                                            std::uint32_t index) const {
+    return FusionBlkQueue::attach(shared_.memory, {.index = index,
+                                                   .capacity = registers.ring_capacity,
+                                                   .submission_ring = {registers.submission_ring},
+                                                   .completion_ring = {registers.completion_ring},
+                                                   .has_interrupt = registers.vector != block::no_vector});
+}
+
 void FusionBlk::enable(Queue& queue, std::uint32_t index) {
     QueueRegisters& registers = queue.registers;
     const bool has_interrupt = registers.vector != block::no_vector;
@@ -212,11 +221,7 @@ void FusionBlk::enable(Queue& queue, std::uint32_t index) {
     } else if (has_interrupt && (registers.vector >= lines_.size() || lines_[registers.vector] == nullptr)) {
         registers.state = QueueState::bad_vector;
     } else {
-        auto engine = FusionBlkQueue::attach(shared_.memory, {.index = index,
-                                                              .capacity = registers.ring_capacity,
-                                                              .submission_ring = {registers.submission_ring},
-                                                              .completion_ring = {registers.completion_ring},
-                                                              .has_interrupt = has_interrupt});
+        auto engine = attach(registers, index);
         registers.state = engine ? QueueState::enabled : engine.error();
         if (!engine) return;
         queue.engine.emplace(std::move(*engine));

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
@@ -42,6 +43,11 @@ class QueueDevice : public IoHandler {
     virtual void reset() = 0;
     /// No work is under way.
     virtual bool quiescent() const = 0;
+
+    /// Saves or loads registers and queues; what lies in the queues is in the guest's memory, which is there
+    /// already. Doorbells that are on their way are no part of it: every queue gets one when it is loaded.
+    /// While neither the guest nor the thread runs, with no work under way.
+    virtual void exchange_state(StateArchive& archive) = 0;
 };
 
 }  // namespace exo::vmm

@@ -226,7 +226,8 @@ void VirtioPci::start() {
 
 void VirtioPci::attach(std::size_t index) {
     if ((state_.status & virtio::status::needs_reset) != 0) return;
-    auto queue = Virtqueue::attach(memory_, state_.queues[index].setup, state_.driver_features);
+    const QueueState& set_up = state_.queues[index];
+    auto queue = Virtqueue::attach(memory_, set_up.setup, state_.driver_features, set_up.position);
     // What lies there already, or what went wrong, is the I/O thread's to see.
     doorbells_.ring(static_cast<std::uint32_t>(index));
     if (!queue) return fail(index, queue.error());
@@ -328,6 +329,38 @@ VirtioPci::State VirtioPci::state() const {
     for (std::size_t i = 0; i < queues_.size(); ++i)
         if (queues_[i]) state.queues[i].position = queues_[i]->position();
     return state;
+}
+
+void VirtioPci::exchange(StateArchive& archive, State& state) {
+    archive(state.status);
+    archive(state.isr);
+    archive(state.device_feature_select);
+    archive(state.driver_feature_select);
+    archive(state.driver_features);
+    archive(state.config_vector);
+    archive(state.queue_select);
+    const std::size_t queues = state.queues.size();
+    archive.sequence(state.queues, queues, [&](QueueState& queue) {
+        archive(queue.setup);
+        archive(queue.position);
+        archive(queue.vector);
+        archive(queue.enabled);
+    });
+    if (state.queues.size() != queues) archive.refuse("it has another number of queues");
+}
+
+void VirtioPci::exchange_state(StateArchive& archive) {
+    State given = state();
+    exchange(archive, given);
+    if (!archive.loading() || archive.failed()) return;
+    const std::lock_guard lock(mutex_);
+    given.config_vector = checked_vector(given.config_vector);
+    for (QueueState& queue : given.queues) queue.vector = checked_vector(queue.vector);
+    const bool running = (given.status & virtio::status::driver_ok) != 0;
+    if (running && (given.driver_features & ~offered_features()) != 0)
+        return archive.refuse("its driver uses features that this device does not have");
+    state_ = std::move(given);
+    if (running) start();
 }
 
 }  // namespace exo::vmm

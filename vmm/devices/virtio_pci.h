@@ -83,6 +83,7 @@ class VirtioPci final : public QueueDevice {
     /// What the driver did wrong last, for a person; empty when nothing.
     std::string fault() const;
     State state() const;
+    void exchange_state(StateArchive& archive) override;
     /// Calls `look` while nothing else is done with the device.
     template <typename Look>
     auto while_still(Look&& look) const {
@@ -118,6 +119,8 @@ class VirtioPci final : public QueueDevice {
     Doorbells doorbells_;
     State state_;
     std::vector<std::optional<Virtqueue>> queues_;
+    static void exchange(StateArchive& archive, State& state);
+
     bool config_interrupt_ = false;  ///< is due
     std::string fault_;
     Counters counters_;

@@ -148,4 +148,16 @@ Result<CpuidTable> KvmSystem::supported_cpuid() const {
     return table;
 }
 
+Result<std::vector<std::uint32_t>> KvmSystem::msr_indices() const {
+    kvm_msr_list size{};
+    // Too small by intent: KVM says how many there are.
+    static_cast<void>(::ioctl(fd(), KVM_GET_MSR_INDEX_LIST, &size));
+    std::vector<std::uint32_t> buffer(1 + size.nmsrs);
+    buffer.front() = size.nmsrs;
+    if (auto done = kvm_ioctl(fd(), KVM_GET_MSR_INDEX_LIST, buffer.data(), "KVM_GET_MSR_INDEX_LIST"); !done)
+        return std::unexpected(done.error());
+    buffer.erase(buffer.begin());
+    return buffer;
+}
+
 }  // namespace exo::vmm

@@ -36,6 +36,8 @@ class KvmSystem {
     /// Bytes of the area that a vCPU shares with the kernel.
     Result<std::size_t> vcpu_area_size() const;
     Result<CpuidTable> supported_cpuid() const;
+    /// The model-specific registers that are part of a vCPU's state.
+    Result<std::vector<std::uint32_t>> msr_indices() const;
 
     int fd() const { return device_.get(); }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "vmm/base/error.h"
 #include "vmm/base/file_descriptor.h"
+#include "vmm/base/state_archive.h"
 #include "vmm/kvm/cpu_start.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/exit.h"
@@ -40,6 +42,13 @@ class Vcpu {
     /// Makes a later run() return at once with Interrupted, whichever comes first. A vCPU that is in the
     /// guest now must also be sent a signal.
     void request_exit();
+    /// By the running thread.
+    void take_back_exit_request();
+
+    /// Saves or loads all that the guest can see of this vCPU, except for the CPUID, which is set before.
+    /// While no vCPU of the machine runs, and after the last run() ended with Interrupted.
+    /// @param msr_indices  KvmSystem::msr_indices, for saving
+    void exchange_state(StateArchive& archive, std::span<const std::uint32_t> msr_indices);
 
     /// Registers and the bytes at the instruction pointer, for a person. From the running thread only.
     std::string describe_state(const GuestMemory& memory) const;

@@ -5,6 +5,7 @@
 
 #include "vmm/kvm/ioctl.h"
 #include "vmm/kvm/kvm_api.h"
+#include "vmm/kvm/state_exchange.h"
 
 namespace exo::vmm {
 namespace {
@@ -143,6 +144,25 @@ Result<void> Vm::attach_doorbell(const Doorbell& doorbell) {
 
 Result<void> Vm::detach_doorbell(const Doorbell& doorbell) {
     return ioeventfd(fd(), doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+void Vm::exchange_state(StateArchive& archive) {
+    exchange<kvm_pit_state2>(archive, fd(), KVM_GET_PIT2, KVM_SET_PIT2, "the 8254's state");
+    for (const std::uint32_t chip :
+         {0u + KVM_IRQCHIP_PIC_MASTER, 0u + KVM_IRQCHIP_PIC_SLAVE, 0u + KVM_IRQCHIP_IOAPIC}) {
+        kvm_irqchip asked{};
+        asked.chip_id = chip;
+        const auto state = exchange(archive, fd(), KVM_GET_IRQCHIP, KVM_SET_IRQCHIP,
+                                    "an interrupt controller's state", asked);
+        if (state.chip_id != chip) archive.refuse("an interrupt controller stands in another's place");
+    }
+    // The clock goes on from where it was; its flags tell how it was read.
+    kvm_clock_data clock{};
+    if (!archive.loading())
+        archive.check(without_value(kvm_ioctl(fd(), KVM_GET_CLOCK, &clock, "KVM_GET_CLOCK")));
+    archive(clock.clock);
+    if (archive.loading() && !archive.failed())
+        archive.check(without_value(kvm_ioctl(fd(), KVM_SET_CLOCK, &clock, "KVM_SET_CLOCK")));
 }
 
 Result<FileDescriptor> Vm::statistics() const {

@@ -7,6 +7,7 @@
 #include "vmm/base/error.h"
 #include "vmm/base/file_descriptor.h"
 #include "vmm/base/guest_memory.h"
+#include "vmm/base/state_archive.h"
 #include "vmm/kvm/system.h"
 
 namespace exo::vmm {
@@ -67,6 +68,9 @@ class Vm {
     Result<void> detach_interrupt(int event, std::uint32_t gsi);
     Result<void> attach_doorbell(const Doorbell& doorbell);
     Result<void> detach_doorbell(const Doorbell& doorbell);
+
+    /// Saves or loads interrupt controllers, 8254 and the machine's clock. While no vCPU runs.
+    void exchange_state(StateArchive& archive);
 
     /// KVM's binary statistics of the machine (statistics.h).
     Result<FileDescriptor> statistics() const;

@@ -6,6 +6,7 @@ Result<std::unique_ptr<AttachedDevice>> AttachedDevice::create(const Host& host,
                                                                const PciDeviceSpec& spec,
                                                                const DoorbellPlacement& doorbells) {
     std::unique_ptr<AttachedDevice> made(new AttachedDevice);
+    made->device_ = &device;
     made->function_ = std::make_unique<PciDevice>(spec);
     const unsigned vectors = made->function_->msix()->vectors();
     auto msix = KvmMsix::create(host.vm, host.routes, vectors, host.broken);

@@ -37,11 +37,16 @@ class AttachedDevice {
     Result<void> start() { return thread_->start(); }
     /// Returns when the device has no work under way any more.
     void stop() { thread_->stop(); }
+    /// Likewise, but the device keeps its state; start() lets it go on.
+    void pause() { thread_->pause(); }
+    /// While it is paused or has not started.
+    void exchange_state(StateArchive& archive) { device_->exchange_state(archive); }
     Msix::Counts interrupts() const { return function_->msix()->counts(); }
 
   private:
     AttachedDevice() = default;
 
+    QueueDevice* device_ = nullptr;
     std::unique_ptr<PciDevice> function_;
     std::unique_ptr<KvmMsix> msix_;
     std::unique_ptr<KvmDoorbells> doorbells_;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <span>
 
+#include "vmm/base/state_archive.h"
 #include "vmm/machine/byte_handler.h"
 #include "vmm/machine/machine_events.h"
 
@@ -28,6 +29,12 @@ class DebugPort final : public IoHandler {
 class SystemControlPort final : public ByteHandler {
   public:
     explicit SystemControlPort(MachineEvents& events) : events_(events) {}
+
+    void exchange_state(StateArchive& archive) {
+        std::uint8_t value = value_;
+        archive(value);
+        value_ = value;
+    }
 
   private:
     std::uint8_t read_byte(std::uint64_t offset) override;

@@ -196,6 +196,13 @@ bool FwCfg::read_to_guest(Dma& operation) {
     return true;
 }
 
+void FwCfg::exchange_state(StateArchive& archive) {
+    const std::lock_guard lock(mutex_);
+    archive(selected_);
+    archive(offset_);
+    archive(dma_address_high_);
+}
+
 void FwCfg::Ports::read(std::uint64_t offset, std::span<std::byte> data) {
     put_ones(data);
     if (offset != 1 || data.size() != 1) return;
@@ -219,12 +226,12 @@ void FwCfg::DmaPorts::write(std::uint64_t offset, std::span<const std::byte> dat
     const std::uint32_t half = big_endian(static_cast<std::uint32_t>(value_of(data)));
     if (offset == 0) {
         const std::lock_guard lock(device_.mutex_);
-        address_high_ = half;
+        device_.dma_address_high_ = half;
     } else if (offset == 4) {
         std::uint64_t address = half;
         {
             const std::lock_guard lock(device_.mutex_);
-            address |= std::uint64_t{std::exchange(address_high_, 0)} << 32;
+            address |= std::uint64_t{std::exchange(device_.dma_address_high_, 0)} << 32;
         }
         device_.run_dma({address});
     }

@@ -12,6 +12,7 @@
 #include "vmm/base/error.h"
 #include "vmm/base/guest_memory.h"
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
@@ -71,6 +72,10 @@ class FwCfg {
     IoHandler& ports() { return ports_; }
     IoHandler& dma_ports() { return dma_ports_; }
 
+    /// Saves or loads how far the guest has read. The items are not part of it: they are this run's. While
+    /// the guest does not run.
+    void exchange_state(StateArchive& archive);
+
     /// Sees DMA operations, on the vCPU thread, with the device locked. Set before the guest runs.
     void set_dma_observer(std::function<void(const Dma&)> observer) { observer_ = std::move(observer); }
 
@@ -104,7 +109,6 @@ class FwCfg {
 
       private:
         FwCfg& device_;
-        std::uint32_t address_high_ = 0;
     };
 
     void select(std::uint16_t item);
@@ -121,6 +125,7 @@ class FwCfg {
     std::vector<File> files_;
     std::uint16_t selected_ = 0;
     std::uint64_t offset_ = 0;
+    std::uint32_t dma_address_high_ = 0;
     Ports ports_{*this};
     DmaPorts dma_ports_{*this};
     std::function<void(const Dma&)> observer_;

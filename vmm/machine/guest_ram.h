@@ -15,6 +15,9 @@ namespace exo::vmm {
 class GuestRam {
   public:
     static Result<GuestRam> create(const layout::RamSplit& split);
+    /// With the content of a file from `offset` on, a multiple of the page size, which is read page by page
+    /// as the guest touches it and never written. The file must keep its length.
+    static Result<GuestRam> map(const layout::RamSplit& split, int fd, std::uint64_t offset);
 
     GuestRam(GuestRam&& other) noexcept
         : host_(std::exchange(other.host_, {})), regions_(std::move(other.regions_)) {}
@@ -28,6 +31,7 @@ class GuestRam {
     std::span<std::byte> host() const { return host_; }
 
   private:
+    static Result<GuestRam> make(const layout::RamSplit& split, int flags, int fd, std::uint64_t offset);
     GuestRam(std::span<std::byte> host, std::vector<GuestMemory::Region> regions)
         : host_(host), regions_(std::move(regions)) {}
 

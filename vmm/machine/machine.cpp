@@ -7,6 +7,7 @@
 #include "shared/platform/exit_status.h"
 #include "vmm/machine/direct/direct_boot.h"
 #include "vmm/machine/exit_dispatch.h"
+#include "vmm/machine/machine_facts.h"
 #include "vmm/machine/without_firmware.h"
 
 namespace exo::vmm {
@@ -43,6 +44,15 @@ class AllSignalsButKicksBlocked {
     sigset_t before_;
 };
 
+Result<GuestRam> make_ram(const MachineConfig& config) {
+    const SnapshotFile* const snapshot = config.restore;
+    if (snapshot == nullptr) return GuestRam::create(config.ram);
+    if (snapshot->memory_size() != config.ram.total())
+        return fail(fmt::format("cannot restore {}", snapshot->path()),
+                    "it has another amount of memory than it tells");
+    return GuestRam::map(config.ram, snapshot->fd(), snapshot->memory_offset());
+}
+
 unsigned physical_bits(const CpuidTable& cpuid) {
     const auto leaf = std::ranges::find(cpuid, physical_address_leaf, &CpuidEntry::function);
     return leaf == cpuid.end() ? default_physical_bits : leaf->eax & 0xff;
@@ -54,7 +64,12 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
                                                  const MachinePorts& outside) {
     const auto cpuid = system.supported_cpuid();
     if (!cpuid) return std::unexpected(cpuid.error());
-    auto ram = GuestRam::create(config.ram);
+    const auto msr_indices = system.msr_indices();
+    if (!msr_indices) return std::unexpected(msr_indices.error());
+    auto facts = machine_facts(config, *cpuid, system.has_tsc_deadline_timer());
+    if (config.restore != nullptr)
+        if (auto fits = config.restore->check(facts); !fits) return std::unexpected(fits.error());
+    auto ram = make_ram(config);
     if (!ram) return std::unexpected(ram.error());
     auto ended = EventFd::create();
     if (!ended) return std::unexpected(ended.error());
@@ -63,6 +78,8 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
 
     std::unique_ptr<Machine> machine(
         new Machine(std::move(*ram), std::move(*vm), std::move(*ended), config, outside));
+    machine->facts_ = std::move(facts);
+    machine->msr_indices_ = *msr_indices;
     Vm& made = machine->vm_;
     auto done = made.place_intel_pages(layout::kvm_identity_map, layout::kvm_tss);
     if (done) done = made.create_interrupt_controllers();
@@ -70,13 +87,17 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (done) done = machine->create_platform(config, *cpuid);
     if (done) done = machine->create_devices(config);
     if (done) done = machine->create_vcpus(system, *cpuid);
-    if (done && config.direct_kernel != nullptr) done = machine->start_directly(config, *cpuid);
+    if (done && config.restore != nullptr)
+        done = machine->restore(*config.restore);
+    else if (done && config.direct_kernel != nullptr)
+        done = machine->start_directly(config, *cpuid);
     if (!done) return std::unexpected(done.error());
     return machine;
 }
 
 Machine::Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside)
     : cpus_(config.cpus),
+      snapshots_(config.snapshots),
       outside_(outside),
       ended_(std::move(ended)),
       ram_(std::move(ram)),
@@ -144,6 +165,7 @@ Result<void> Machine::create_devices(const MachineConfig& config) {
         auto made = MachineDisk::create(host, memory_, disk, static_cast<unsigned>(disks_.size()), cpus_);
         if (!made) return std::unexpected(made.error());
         disks_.push_back(std::move(*made));
+        storage_.push_back(&disk.disk);
         add_device(slot++, disks_.back()->attached());
     }
     if (!config.entropy) return {};
@@ -204,10 +226,16 @@ Result<void> Machine::start() {
     return done;
 }
 
-Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try {
+Result<void> Machine::start_devices() {
     const AllSignalsButKicksBlocked blocked;
     for (AttachedDevice* const device : devices_)
         if (auto done = device->start(); !done) return done;
+    return {};
+}
+
+Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try {
+    if (auto done = start_devices(); !done) return done;
+    const AllSignalsButKicksBlocked blocked;
     for (unsigned id = 0; id < cpus_; ++id)
         vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
     return {};
@@ -224,6 +252,8 @@ void Machine::run_vcpu(unsigned id, const std::latch& gate) {
         slot.exits.add(exit);
         if (is_access(exit))
             serve(exit, platform_->ports(), platform_->memory());
+        else if (std::holds_alternative<vcpu_exit::Interrupted>(exit))
+            park(slot.vcpu);
         else if (const auto reason = fatal_reason(exit))
             die(fmt::format("vCPU {}: {}\n{}", id, *reason, slot.vcpu.describe_state(memory_)));
     }
@@ -242,6 +272,7 @@ void Machine::end(MachineEnd end) {
     timeline_.end = outside_.clock.now();
     ending_.store(true, std::memory_order_release);
     if (threads_run_) kick_vcpus();
+    changed_.notify_all();
     ended_.signal();
 }
 

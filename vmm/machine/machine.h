@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <latch>
@@ -25,33 +26,14 @@
 #include "vmm/machine/io_trace.h"
 #include "vmm/machine/kvm_flash_mapping.h"
 #include "vmm/machine/kvm_pin.h"
+#include "vmm/machine/machine_config.h"
 #include "vmm/machine/machine_disk.h"
 #include "vmm/machine/machine_events.h"
 #include "vmm/machine/machine_report.h"
 #include "vmm/machine/platform.h"
+#include "vmm/machine/snapshot_file.h"
 
 namespace exo::vmm {
-
-struct MachineConfig {
-    unsigned cpus = 1;
-    layout::RamSplit ram{};
-    /// Page-aligned, never written; they outlive the machine, as the kernel's bytes do. Empty when the kernel
-    /// starts directly.
-    std::span<std::byte> flash_variables;
-    std::span<std::byte> flash_code;
-    /// The variable flash when the guest may write to it, with flash_variables as its bytes; else it is
-    /// read-only.
-    FlashMemory* variables = nullptr;
-    /// For the firmware to start; empty when it shall look for something on the disks.
-    std::span<const std::byte> kernel;
-    /// Instead of firmware: the kernel that the first vCPU starts. Outlives the machine.
-    const DirectKernel* direct_kernel = nullptr;
-    std::span<const std::byte> initrd = {};
-    std::string command_line;
-    std::vector<DiskConfig> disks;  ///< in the order of their PCI slots
-    bool entropy = true;            ///< a virtio entropy device in the slot after them
-    std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
-};
 
 /// What the machine needs from outside; all of it outlives the machine.
 struct MachinePorts {
@@ -86,6 +68,16 @@ class Machine final : private MachineEvents {
     Result<void> start();
     /// Ends the machine, from any thread, at any time. The first end that happens is the one that counts.
     void stop() { end({.kind = MachineEnd::Kind::stopped}); }
+
+    /// Lets no vCPU run on in the guest; from any thread, a vCPU's own among them. pause() waits for it.
+    void request_pause();
+    /// Stands still, with all disk requests done and flushed. False when the machine has ended instead.
+    Result<bool> pause();
+    /// While it stands still: writes all of it to a file.
+    Result<void> save(const std::filesystem::path& path);
+    /// Goes on after pause().
+    void resume();
+
     /// Readable once the machine has ended; then wait() returns soon.
     int ended_fd() const { return ended_.get(); }
     /// Waits for the end, and for all threads of the machine.
@@ -112,10 +104,14 @@ class Machine final : private MachineEvents {
     Result<void> create_devices(const MachineConfig& config);
     void add_device(std::uint8_t slot, AttachedDevice& device);
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
+    Result<void> restore(const SnapshotFile& snapshot);
+    void exchange_state(StateArchive& archive);
     Result<void> start_directly(const MachineConfig& config, const CpuidTable& cpuid);
 
+    Result<void> start_devices();
     Result<void> start_threads(const std::shared_ptr<std::latch>& gate);
     void run_vcpu(unsigned id, const std::latch& gate);
+    void park(Vcpu& vcpu);
     void end(MachineEnd end);
     void die(std::string explanation);
     void kick_vcpus();
@@ -128,6 +124,10 @@ class Machine final : private MachineEvents {
     void boot_phase(platform::BootPhase phase) override;
 
     unsigned cpus_;
+    const SnapshotKind snapshots_;
+    std::vector<SnapshotFact> facts_;
+    std::vector<std::uint32_t> msr_indices_;
+    std::vector<Disk*> storage_;
     const MachinePorts outside_;
     EventFd ended_;
     GuestRam ram_;
@@ -148,6 +148,9 @@ class Machine final : private MachineEvents {
     mutable std::mutex mutex_;  ///< covers the rest
     std::optional<MachineEnd> end_;
     bool threads_run_ = false;
+    bool pausing_ = false;
+    unsigned parked_ = 0;              ///< vCPUs that stand still
+    std::condition_variable changed_;  ///< parked_, pausing_ or end_
     BootTimeline timeline_;
 };
 

@@ -57,6 +57,22 @@ void Msix::update(unsigned vector) {
     }
 }
 
+void Msix::exchange_state(StateArchive& archive) {
+    const std::lock_guard lock(mutex_);
+    for (unsigned vector = 0; vector < vectors(); ++vector) {
+        Entry& entry = entries_[vector];
+        for (std::uint32_t* const word :
+             {&entry.address_low, &entry.address_high, &entry.data, &entry.control})
+            archive(*word);
+        archive(entry.pending);
+        if (!archive.loading()) continue;
+        entry.address_low &= ~3u;
+        entry.control &= vector_masked;
+        update(vector);
+        if (entry.routed) backend_->deliver(vector);
+    }
+}
+
 void Msix::raise(unsigned vector) {
     const std::lock_guard lock(mutex_);
     Entry& entry = entries_[vector];

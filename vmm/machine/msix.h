@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
@@ -68,6 +69,11 @@ class Msix {
     void read_pending(std::uint64_t offset, std::span<std::byte> data) const;
 
     Counts counts() const;
+
+    /// Saves or loads the table; the capability's bits come by set_control(). An interrupt that was on its
+    /// way is no part of it, so every vector that can interrupt does so once when it is loaded: without news
+    /// an interrupt is harmless. While the guest does not run.
+    void exchange_state(StateArchive& archive);
 
   private:
     struct Entry {

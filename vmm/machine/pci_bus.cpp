@@ -44,6 +44,15 @@ void PciBus::write_config(unsigned bus, layout::PciSlot slot, unsigned offset, u
     if (offset < pci::bars_end && offset + size > pci::command) remap();
 }
 
+void PciBus::exchange_state(StateArchive& archive) {
+    const std::lock_guard lock(mutex_);
+    for_each_function([&](layout::PciSlot slot, PciFunction& function) {
+        archive.section(fmt::format("pci {}.{} {}", slot.device, slot.function, function.name()),
+                        [&] { function.exchange_state(archive); });
+    });
+    if (archive.loading() && !archive.failed()) remap();
+}
+
 bool PciBus::in_window(BarKind kind, const AddressRange& where) const {
     switch (kind) {
         case BarKind::io:

@@ -39,6 +39,9 @@ class PciBus {
     void write_config(unsigned bus, layout::PciSlot slot, unsigned offset, unsigned size,
                       std::uint32_t value);
 
+    /// Saves or loads all functions, and puts the BARs to where they are. While the guest does not run.
+    void exchange_state(StateArchive& archive);
+
     /// Where a BAR answers now.
     std::optional<AddressRange> mapped(layout::PciSlot slot, unsigned bar) const;
 

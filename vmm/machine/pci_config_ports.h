@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 #include "vmm/machine/machine_events.h"
 #include "vmm/machine/pci_bus.h"
 
@@ -14,6 +15,15 @@ namespace exo::vmm {
 class PciConfigPorts final : public IoHandler {
   public:
     PciConfigPorts(PciBus& bus, MachineEvents& events) : bus_(bus), events_(events) {}
+
+    void exchange_state(StateArchive& archive) {
+        std::uint32_t address = address_;
+        std::uint8_t reset_control = reset_control_;
+        archive(address);
+        archive(reset_control);
+        address_ = address;
+        reset_control_ = reset_control;
+    }
 
     void read(std::uint64_t offset, std::span<std::byte> data) override;
     void write(std::uint64_t offset, std::span<const std::byte> data) override;

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "vmm/base/state_archive.h"
+
 namespace exo::vmm {
 
 /// Offsets and bits of the PCI header that the models use (PCI Local Bus 3.0, 6.1).
@@ -48,6 +50,14 @@ class PciConfigSpace {
     void set(unsigned offset, unsigned size, std::uint32_t value);
     /// Lets the guest write the bits of `mask`, and no others there.
     void allow(unsigned offset, unsigned size, std::uint32_t mask);
+
+    /// Saves it, or loads those bits that the guest may write.
+    void exchange_state(StateArchive& archive) {
+        std::array<std::uint8_t, 256> bytes = bytes_;
+        archive(bytes);
+        for (std::size_t i = 0; i < bytes.size(); ++i)
+            bytes_[i] = static_cast<std::uint8_t>((bytes_[i] & ~writable_[i]) | (bytes[i] & writable_[i]));
+    }
 
   private:
     std::array<std::uint8_t, 256> bytes_{};

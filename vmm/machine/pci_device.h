@@ -51,6 +51,9 @@ class PciDevice final : public PciFunction {
 
     void config_written(unsigned offset, unsigned size) override;
     void config_read(unsigned offset, unsigned size) override;
+    void exchange_more(StateArchive& archive) override {
+        if (msix_) msix_->exchange_state(archive);
+    }
     void add_msix(const MsixPlacement& placement, unsigned bar_register);
     void add_window(unsigned capability);
     bool is_window(unsigned offset, unsigned size) const;

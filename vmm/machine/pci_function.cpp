@@ -37,6 +37,12 @@ void PciFunction::write_config(unsigned offset, unsigned size, std::uint32_t val
     config_written(offset, size);
 }
 
+void PciFunction::exchange_state(StateArchive& archive) {
+    config_.exchange_state(archive);
+    if (archive.loading()) config_written(pci::command, 2);
+    exchange_more(archive);
+}
+
 void PciFunction::add_bar(unsigned index, const PciBar& bar) {
     bars_.at(index) = bar;
     const std::uint64_t address_bits = ~(bar.size - 1);

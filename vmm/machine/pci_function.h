@@ -55,6 +55,9 @@ class PciFunction {
     std::uint32_t read_config(unsigned offset, unsigned size);
     void write_config(unsigned offset, unsigned size, std::uint32_t value);
 
+    /// Saves or loads the configuration, with what follows from it.
+    void exchange_state(StateArchive& archive);
+
     /// The BAR at register `index`, if there is one (a 64-bit BAR leaves the index after it empty).
     const std::optional<PciBar>& bar(unsigned index) const { return bars_[index]; }
     /// Where the guest has put that BAR, if the command register lets it decode; not yet checked against
@@ -70,6 +73,9 @@ class PciFunction {
     virtual void config_written(unsigned /*offset*/, unsigned /*size*/) {}
     /// Called before each read by the guest, for registers that are made when they are looked at.
     virtual void config_read(unsigned /*offset*/, unsigned /*size*/) {}
+
+    /// Saves or loads what there is besides the configuration space; `config_` is loaded already.
+    virtual void exchange_more(StateArchive& /*archive*/) {}
 
     void add_bar(unsigned index, const PciBar& bar);
     /// Appends a capability of `size` bytes (id and link included); returns its offset.

@@ -85,6 +85,22 @@ FwCfg& Platform::fw_cfg() {
     return models_->fw_cfg;
 }
 
+void Platform::exchange_state(StateArchive& archive) {
+    Models& m = *models_;
+    const auto model = [&](const char* name, auto& device) {
+        archive.section(name, [&] { device.exchange_state(archive); });
+    };
+    model("pm timer", m.pm_timer);
+    model("pm registers", m.pm_registers);
+    model("rtc", m.rtc);
+    model("serial", m.serial);
+    model("system control", m.system_control);
+    model("fw_cfg", m.fw_cfg);
+    if (m.variable_flash) model("variable flash", *m.variable_flash);
+    model("pci config", m.config_ports);
+    pci_.exchange_state(archive);
+}
+
 void Platform::place_ports() {
     Models& m = *models_;
     ports_.add_at("pci config", {layout::pci_config_port, 8}, m.config_ports);

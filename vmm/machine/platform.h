@@ -65,6 +65,9 @@ class Platform {
     Serial& serial();
     FwCfg& fw_cfg();
 
+    /// Saves or loads all models. While the guest does not run.
+    void exchange_state(StateArchive& archive);
+
   private:
     struct Models;
 

@@ -4,6 +4,7 @@
 
 #include "vmm/base/clock.h"
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
@@ -20,12 +21,15 @@ class PmTimer final : public IoHandler {
     /// Ticks since the start, not wrapped.
     std::uint64_t ticks() const;
 
+    /// Saves or loads the count, which goes on from there. While the guest does not run.
+    void exchange_state(StateArchive& archive);
+
     void read(std::uint64_t offset, std::span<std::byte> data) override;
     void write(std::uint64_t, std::span<const std::byte>) override {}
 
   private:
     const Clock& clock_;
-    const std::chrono::nanoseconds start_;
+    std::chrono::nanoseconds start_;
 };
 
 }  // namespace exo::vmm

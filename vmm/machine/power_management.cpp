@@ -53,6 +53,18 @@ std::uint64_t PowerManagementRegisters::registers() {
     return status() | std::uint64_t{enable_} << 16 | std::uint64_t{control_} << 32;
 }
 
+void PowerManagementRegisters::exchange_state(StateArchive& archive) {
+    const std::lock_guard lock(mutex_);
+    archive(acknowledged_half_);
+    archive(enable_);
+    archive(control_);
+    archive(sci_asserted_);
+    if (!archive.loading()) return;
+    enable_ &= enable_bits;
+    control_ &= control_bits;
+    sci_.set(sci_asserted_);
+}
+
 void PowerManagementRegisters::read(std::uint64_t offset, std::span<std::byte> data) {
     put_ones(data);
     if (offset >= register_bytes) return;

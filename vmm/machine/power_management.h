@@ -24,6 +24,9 @@ class PowerManagementRegisters final : public IoHandler {
     PowerManagementRegisters(const PmTimer& timer, MachineEvents& events, LevelLine& sci)
         : timer_(timer), events_(events), sci_(sci) {}
 
+    /// While the guest does not run; after the timer.
+    void exchange_state(StateArchive& archive);
+
     void read(std::uint64_t offset, std::span<std::byte> data) override;
     void write(std::uint64_t offset, std::span<const std::byte> data) override;
 

@@ -79,6 +79,25 @@ void Rtc::fill_memory_size(const layout::RamSplit& ram) {
     put<3>(memory_, memory_above_4g, ram.high / unit);
 }
 
+void Rtc::exchange_state(StateArchive& archive) {
+    // Of all dates that a guest can set the clock to.
+    constexpr std::chrono::system_clock::duration furthest =
+        std::chrono::days(365 * (last_year - first_year + 1));
+    const std::lock_guard lock(mutex_);
+    archive(memory_);
+    archive(index_);
+    archive(offset_);
+    bool frozen = frozen_.has_value();
+    archive(frozen);
+    if (archive.loading()) frozen_ = frozen ? std::optional(Fields{}) : std::nullopt;
+    if (frozen_) archive(*frozen_);
+    if (!archive.loading()) return;
+    index_ &= index_mask;
+    if (offset_ < -furthest || offset_ > furthest) archive.refuse("the guest's clock is centuries off");
+    if (archive.failed()) offset_ = {};
+    told_ = time();
+}
+
 std::uint8_t Rtc::read_byte(std::uint64_t offset) {
     if (offset != data_port) return 0xff;
     const std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "vmm/base/clock.h"
+#include "vmm/base/state_archive.h"
 #include "vmm/machine/byte_handler.h"
 #include "vmm/machine/layout.h"
 
@@ -20,6 +21,9 @@ class Rtc final : public ByteHandler {
     static constexpr std::uint8_t century_register = 0x32;
 
     Rtc(const Clock& clock, const layout::RamSplit& ram, unsigned cpus);
+
+    /// Saves or loads it; the date goes on with the wall clock. While the guest does not run.
+    void exchange_state(StateArchive& archive);
 
   private:
     /// The time registers as plain numbers, and the century that CMOS keeps beside them.

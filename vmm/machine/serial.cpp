@@ -76,6 +76,25 @@ void Serial::output_ready() {
     update_interrupt();
 }
 
+void Serial::exchange_state(StateArchive& archive) {
+    {
+        const std::lock_guard lock(mutex_);
+        archive.sequence(input_, input_limit);
+        archive.sequence(received_, fifo_size);
+        archive.sequence(transmit_, fifo_size);
+        for (std::uint8_t* const part :
+             {&interrupt_enable_, &fifo_control_, &line_control_, &modem_control_, &scratch_})
+            archive(*part);
+        archive(divisor_);
+        archive(transmitter_told_);
+        archive(overrun_);
+        archive(asserted_);
+        if (!archive.loading()) return;
+        interrupt_.set(asserted_);
+    }
+    output_ready();
+}
+
 std::uint8_t Serial::read_byte(std::uint64_t offset) {
     const std::lock_guard lock(mutex_);
     std::uint8_t value = 0xff;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <span>
 
+#include "vmm/base/state_archive.h"
 #include "vmm/machine/byte_handler.h"
 #include "vmm/machine/level_line.h"
 
@@ -45,6 +46,9 @@ class Serial final : public ByteHandler {
 
     /// To be called when the output has room after it had none.
     void output_ready();
+
+    /// Saves or loads the chip and the input that waits for it. While the guest does not run.
+    void exchange_state(StateArchive& archive);
 
   private:
     std::uint8_t read_byte(std::uint64_t offset) override;

@@ -1,6 +1,7 @@
 #include "vmm/machine/variable_flash.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "vmm/machine/io_value.h"
 
@@ -19,6 +20,22 @@ constexpr std::uint8_t read_status = 0x70;
 VariableFlash::State VariableFlash::state() const {
     const std::lock_guard lock(mutex_);
     return state_;
+}
+
+void VariableFlash::exchange_state(StateArchive& archive) {
+    const std::lock_guard lock(mutex_);
+    State::Mode mode = state_.mode;
+    archive(mode, State::Mode::erase);
+    archive(state_.status);
+    const auto current = memory_.bytes();
+    std::vector<std::byte> cells(current.begin(), current.end());
+    archive.raw(cells);
+    if (!archive.loading() || archive.failed()) return;
+    if (!std::ranges::equal(cells, current)) {
+        memory_.erase(0, cells.size());
+        memory_.program(0, cells);
+    }
+    enter(mode);
 }
 
 void VariableFlash::read(std::uint64_t offset, std::span<std::byte> data) {

@@ -5,6 +5,7 @@
 
 #include "vmm/base/flash_memory.h"
 #include "vmm/base/io_handler.h"
+#include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
@@ -43,6 +44,8 @@ class VariableFlash final : public IoHandler {
     void read(std::uint64_t offset, std::span<std::byte> data) override;
     void write(std::uint64_t offset, std::span<const std::byte> data) override;
     State state() const;
+    /// Saves or loads chip and cells. While the guest does not run.
+    void exchange_state(StateArchive& archive);
 
   private:
     void command(std::uint8_t value);
