@@ -32,3 +32,14 @@ add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/exo.efi
         /timestamp:0 /out:${CMAKE_CURRENT_BINARY_DIR}/exo.efi $<TARGET_OBJECTS:guest_loader>
     DEPENDS guest_loader $<TARGET_OBJECTS:guest_loader> COMMAND_EXPAND_LISTS VERBATIM)
 add_custom_target(guest ALL DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/exo.efi)
+
+# chainloader.efi, which vmm carries in itself.
+file(GLOB guest_chainloader CONFIGURE_DEPENDS chainloader/*.cpp)
+add_library(guest_chainloader OBJECT ${guest_chainloader} boot/firmware.cpp arch/x86_64/memory_functions.cpp)
+target_link_libraries(guest_chainloader PRIVATE exo_loader)
+set(chainloader ${CMAKE_CURRENT_BINARY_DIR}/chainloader.efi)
+add_custom_command(OUTPUT ${chainloader}
+    COMMAND ${EXO_LLD_LINK} /nologo /subsystem:efi_application /entry:efi_main /nodefaultlib /dynamicbase
+        /timestamp:0 /out:${chainloader} $<TARGET_OBJECTS:guest_chainloader>
+    DEPENDS guest_chainloader $<TARGET_OBJECTS:guest_chainloader> COMMAND_EXPAND_LISTS VERBATIM)
+add_custom_target(chainloader DEPENDS ${chainloader})

@@ -99,6 +99,15 @@ struct DevicePath {
 };
 static_assert(sizeof(DevicePath) == 4);
 
+/// A path that names no device but a thing by its GUID.
+struct VendorMediaPath {
+    explicit constexpr VendorMediaPath(const Guid& of) : guid(of) {}
+    DevicePath header{DevicePath::type_media, 3, {20, 0}};
+    Guid guid;
+    DevicePath end{DevicePath::type_end, DevicePath::end_entire, {4, 0}};
+};
+static_assert(sizeof(VendorMediaPath) == 24);
+
 struct BootServices {
     TableHeader header;
     Unused task_priority[2];
@@ -108,19 +117,24 @@ struct BootServices {
                              uint32_t* descriptor_version);
     Unused pool[2];
     Unused events[6];
-    Unused install_protocols[3];
+    Status (*install_protocol)(Handle*, const Guid*, uint32_t type, void* interface);
+    Unused install_protocols[2];  // reinstall, uninstall
     Status (*handle_protocol)(Handle, const Guid*, void** interface);
     Unused reserved;
     Unused register_protocol_notify;
-    Unused locate_handle;
+    Status (*locate_handle)(uint32_t search, const Guid*, void* key, size_t* size, Handle*);
     Status (*locate_device_path)(const Guid*, const DevicePath**, Handle*);
     Unused install_configuration_table;
-    Unused images[4];  // load, start, exit, unload
+    Status (*load_image)(bool boot_policy, Handle parent, const DevicePath*, const void* image, size_t size,
+                         Handle*);
+    Status (*start_image)(Handle, size_t* exit_data_size, Char16** exit_data);
+    Unused images[2];  // exit, unload
     Status (*exit_boot_services)(Handle image, size_t map_key);
     Unused get_next_monotonic_count;
     Unused stall;
     Status (*set_watchdog_timer)(size_t seconds, uint64_t code, size_t data_size, const Char16* data);
-    Unused drivers[2];        // connect, disconnect
+    Status (*connect_controller)(Handle, const Handle* drivers, const DevicePath*, bool recursive);
+    Status (*disconnect_controller)(Handle, Handle driver, Handle child);
     Unused open_protocol[3];  // open, close, information
     Unused handles[2];
     Status (*locate_protocol)(const Guid*, void* registration, void** interface);

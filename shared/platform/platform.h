@@ -21,7 +21,13 @@ enum class BootPhase : uint8_t {
     loader_entry = 1,  ///< the firmware handed over to the PE loader; in a direct boot, the first instruction
     kernel_entry = 2,  ///< first instruction of the kernel in its own address space
     ready = 3,         ///< devices probed; the shell or the command is about to start
+    firmware_done = 4,  ///< before all of these: the firmware would start a kernel now (guest/chainloader)
 };
+
+/// What the chain loader starts: files of fw_cfg.
+inline constexpr char kernel_file[] = "opt/exo-os/kernel";
+inline constexpr char initrd_file[] = "opt/exo-os/initrd";
+inline constexpr char command_line_file[] = "opt/exo-os/cmdline";
 
 /// Bochs ends the emulation when "Shutdown" is written byte by byte to this port (its unmapped device).
 inline constexpr uint16_t bochs_shutdown_port = 0x8900;

@@ -16,6 +16,7 @@ struct RunMetrics {
     unsigned restarts = 0;
     std::chrono::nanoseconds process_start{};  ///< on the clock of the machine's timeline, like the next two
     BootTimeline::Time inputs_read;
+    std::string firmware = "none";    ///< how it came to be done: "cold", "warm" or "none"
     BootTimeline::Time machine_made;  ///< memory, kernel, devices and vCPUs are in place
     std::uint64_t private_kib = 0;    ///< of the VMM, without guest memory and firmware
     MachineReport report;             ///< of the last machine

@@ -36,6 +36,7 @@ struct RunText {
     std::string trace_io;
     std::string snapshot;
     std::string restore;
+    std::string firmware_cache = "auto";
     std::string log_level = "warning";
     std::string log_format = "text";
     std::string log_file;
@@ -104,6 +105,11 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
            "Go on from this snapshot, with the other options of the run that made it and its disks as they "
            "were then")
         ->type_name("FILE");
+    run->add_option(
+           "--firmware-cache", text.firmware_cache,
+           "Where machines whose firmware has done its work are kept, so that the next boot of such a "
+           "machine begins there; 'off' boots as if for the first time (auto: the user's cache folder)")
+        ->type_name("auto|off|DIR");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
     run->add_option("--log-level", text.log_level, "debug, info, warning or error (warning)")
@@ -238,6 +244,7 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.trace_io = text.trace_io;
     options.snapshot = text.snapshot;
     options.restore = text.restore;
+    options.firmware_cache = text.firmware_cache;
     options.guest_command = std::move(guest_command);
     options.initrd = text.initrd;
     options.append = text.append;

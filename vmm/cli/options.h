@@ -35,11 +35,12 @@ struct RunOptions {
     unsigned cpus = 1;
     std::uint64_t memory = 0;  ///< bytes
     std::vector<DiskOption> disks;
-    std::string metrics;   ///< file; empty for none
-    std::string trace_io;  ///< file; empty for none
-    std::string snapshot;  ///< file to write one to when asked; empty for none
-    std::string restore;   ///< file to go on from; empty for none
-    std::string append;    ///< options of the guest's kernel
+    std::string metrics;                  ///< file; empty for none
+    std::string trace_io;                 ///< file; empty for none
+    std::string snapshot;                 ///< file to write one to when asked; empty for none
+    std::string restore;                  ///< file to go on from; empty for none
+    std::string firmware_cache = "auto";  ///< "auto", "off" or a folder
+    std::string append;                   ///< options of the guest's kernel
     LogOptions log;
     std::vector<std::string> guest_command;
 };

@@ -1,7 +1,9 @@
 #include "vmm/cli/run.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <optional>
 
 #include "shared/platform/exit_status.h"
@@ -12,6 +14,7 @@
 #include "vmm/cli/inputs.h"
 #include "vmm/cli/metrics.h"
 #include "vmm/cli/process_memory.h"
+#include "vmm/cli/warm_firmware.h"
 #include "vmm/machine/machine.h"
 
 namespace exo::vmm {
@@ -23,6 +26,8 @@ std::int64_t microseconds(std::chrono::nanoseconds time) {
 
 std::string_view name_of(platform::BootPhase phase) {
     switch (phase) {
+        case platform::BootPhase::firmware_done:
+            return "firmware_done";
         case platform::BootPhase::loader_entry:
             return "loader_entry";
         case platform::BootPhase::kernel_entry:
@@ -43,7 +48,8 @@ class Run {
           inputs_(inputs),
           system_(system),
           console_(console),
-          signals_(signals) {}
+          signals_(signals),
+          warm_(options, inputs, system, log) {}
 
     Result<int> to_the_end(RunMetrics& metrics);
 
@@ -51,7 +57,10 @@ class Run {
     MachineConfig config() const;
     Result<bool> one_machine(RunMetrics& metrics);
     Console::Outcome serve(Machine& machine);
+    Result<void> save_paused(Machine& machine, const std::function<Result<void>()>& save);
     void take_snapshot(Machine& machine);
+    void keep_firmware(Machine& machine);
+    void passed(platform::BootPhase phase, std::chrono::nanoseconds start);
     int status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const;
 
     const RunOptions& options_;
@@ -61,7 +70,9 @@ class Run {
     Console& console_;
     Signals& signals_;
     SystemClock clock_;
-    bool first_ = true;  ///< machine of the run
+    WarmFirmware warm_;
+    std::atomic<Machine*> keep_ = nullptr;  ///< the machine whose firmware is to be kept once it is done
+    bool first_ = true;                     ///< machine of the run
 };
 
 MachineConfig Run::config() const {
@@ -103,18 +114,16 @@ Result<int> Run::to_the_end(RunMetrics& metrics) {
 
 /// True when the guest asked for a fresh start.
 Result<bool> Run::one_machine(RunMetrics& metrics) {
-    const MachineConfig used = config();
+    MachineConfig used = config();
     const auto start = metrics.process_start;
-    auto machine = Machine::create(
-        system_, used,
-        {.clock = clock_,
-         .console = console_.output(),
-         .firmware_log = {},
-         .boot_phase = [this, start](platform::BootPhase phase) {
-             log_.info("the guest passed a point of its boot",
-                       {{"phase", name_of(phase)}, {"microseconds", microseconds(clock_.now() - start)}});
-             if (phase == platform::BootPhase::ready) console_.guest_ready();
-         }});
+    metrics.firmware = used.restore != nullptr || !inputs_.firmware ? "none" : "cold";
+    if (used.restore == nullptr && warm_.prepare(used)) metrics.firmware = "warm";
+    auto machine =
+        Machine::create(system_, used,
+                        {.clock = clock_,
+                         .console = console_.output(),
+                         .firmware_log = {},
+                         .boot_phase = [this, start](platform::BootPhase phase) { passed(phase, start); }});
     if (!machine) return std::unexpected(machine.error());
     metrics.machine_made = clock_.now();
     log_.info("the machine is made", {{"cpus", options_.cpus},
@@ -124,6 +133,7 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     console_.attach((*machine)->serial());
     // A guest that was restored may have said long ago that it reads its input.
     if (std::exchange(first_, false) && inputs_.restore) console_.guest_ready();
+    keep_ = warm_.wants_to_keep() ? machine->get() : nullptr;
     if (auto started = (*machine)->start(); !started) return std::unexpected(started.error());
     Console::Outcome outcome = serve(**machine);
     (*machine)->stop();
@@ -146,7 +156,9 @@ Console::Outcome Run::serve(Machine& machine) {
         const Console::Outcome outcome = console_.serve(machine.serial(), machine.ended_fd());
         if (outcome == Console::Outcome::snapshot)
             take_snapshot(machine);
-        else if (outcome != Console::Outcome::attention)
+        else if (outcome == Console::Outcome::attention)
+            keep_firmware(machine);
+        else
             return outcome;
     }
 }
@@ -155,14 +167,39 @@ void Run::take_snapshot(Machine& machine) {
     if (options_.snapshot.empty())
         return log_.warning("no snapshot was taken: the run was started without --snapshot FILE");
     const auto start = clock_.now();
-    const auto paused = machine.pause();
-    auto done = paused ? Result<void>{} : std::unexpected(paused.error());
-    if (paused && !*paused) return;
-    if (done) done = machine.save(options_.snapshot);
-    machine.resume();
+    const auto done = save_paused(machine, [&] { return machine.save(options_.snapshot); });
     if (!done) return log_.error(done.error().message());
     log_.info("a snapshot was taken",
               {{"file", options_.snapshot}, {"microseconds", microseconds(clock_.now() - start)}});
+}
+
+/// A machine that has ended meanwhile has nothing to save.
+Result<void> Run::save_paused(Machine& machine, const std::function<Result<void>()>& save) {
+    const auto paused = machine.pause();
+    if (paused && !*paused) return {};
+    const auto done = paused ? save() : std::unexpected(paused.error());
+    machine.resume();
+    return done;
+}
+
+/// On the vCPU's thread: the machine stops before the guest goes on.
+void Run::passed(platform::BootPhase phase, std::chrono::nanoseconds start) {
+    log_.info("the guest passed a point of its boot",
+              {{"phase", name_of(phase)}, {"microseconds", microseconds(clock_.now() - start)}});
+    if (phase == platform::BootPhase::ready) console_.guest_ready();
+    if (phase != platform::BootPhase::firmware_done) return;
+    if (Machine* const machine = keep_.exchange(nullptr)) {
+        machine->request_pause();
+        console_.call_attention();
+    }
+}
+
+/// Only for later runs: this one does not fail when it cannot be kept.
+void Run::keep_firmware(Machine& machine) {
+    const auto start = clock_.now();
+    const auto done = save_paused(machine, [&] { return warm_.keep(machine); });
+    if (!done) return log_.info(done.error().message());
+    log_.info("the firmware's work is kept", {{"microseconds", microseconds(clock_.now() - start)}});
 }
 
 int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& metrics) const {

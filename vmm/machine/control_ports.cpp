@@ -53,7 +53,7 @@ void PhasePort::read(std::uint64_t /*offset*/, std::span<std::byte> data) {
 void PhasePort::write(std::uint64_t /*offset*/, std::span<const std::byte> data) {
     const std::uint64_t value = value_of(data);
     if (data.size() != 1 || value < static_cast<std::uint8_t>(platform::BootPhase::loader_entry) ||
-        value > static_cast<std::uint8_t>(platform::BootPhase::ready))
+        value > static_cast<std::uint8_t>(platform::BootPhase::firmware_done))
         return;
     events_.boot_phase(static_cast<platform::BootPhase>(value));
 }

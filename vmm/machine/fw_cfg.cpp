@@ -91,18 +91,31 @@ void FwCfg::set_u64(std::uint16_t item, std::uint64_t value) {
 }
 
 Result<void> FwCfg::add_file(const std::string& name, std::vector<std::byte> bytes) {
+    const auto selector = name_file(name, bytes.size());
+    if (!selector) return std::unexpected(selector.error());
+    set_bytes(*selector, std::move(bytes));
+    return {};
+}
+
+Result<void> FwCfg::add_file_view(const std::string& name, std::span<const std::byte> bytes) {
+    const auto selector = name_file(name, bytes.size());
+    if (!selector) return std::unexpected(selector.error());
+    set_view(*selector, bytes);
+    return {};
+}
+
+Result<std::uint16_t> FwCfg::name_file(const std::string& name, std::size_t size) {
     const std::string what = "cannot hand the file " + name + " to the firmware";
     if (name.empty() || name.size() >= name_size) return fail(what, "its name must have 1 to 55 characters");
-    if (bytes.size() > std::numeric_limits<std::uint32_t>::max()) return fail(what, "it is 4 GiB or larger");
+    if (size > std::numeric_limits<std::uint32_t>::max()) return fail(what, "it is 4 GiB or larger");
     if (files_.size() == max_files) return fail(what, "there are too many files");
     if (std::ranges::find(files_, name, &File::name) != files_.end())
         return fail(what, "there is one of that name already");
 
     const auto selector = static_cast<std::uint16_t>(first_file + files_.size());
-    files_.push_back({name, static_cast<std::uint32_t>(bytes.size()), selector});
-    set_bytes(selector, std::move(bytes));
+    files_.push_back({name, static_cast<std::uint32_t>(size), selector});
     rebuild_directory();
-    return {};
+    return selector;
 }
 
 void FwCfg::rebuild_directory() {

@@ -63,6 +63,7 @@ class FwCfg {
     void set_u64(std::uint16_t item, std::uint64_t value);
     /// Fails when the name is too long or taken, or the file too large.
     Result<void> add_file(const std::string& name, std::vector<std::byte> bytes);
+    Result<void> add_file_view(const std::string& name, std::span<const std::byte> bytes);
 
     /// A kernel (or any PE file) for the firmware to start; size below 4 GiB. `command_line` without NUL.
     void set_kernel(std::span<const std::byte> image, const std::string& command_line);
@@ -117,6 +118,7 @@ class FwCfg {
     bool transfer(Dma& operation);
     bool read_to_guest(Dma& operation);
     std::span<const std::byte> rest(std::uint64_t limit) const;
+    Result<std::uint16_t> name_file(const std::string& name, std::size_t size);
     void rebuild_directory();
 
     const GuestMemory& memory_;

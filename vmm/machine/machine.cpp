@@ -66,9 +66,12 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (!cpuid) return std::unexpected(cpuid.error());
     const auto msr_indices = system.msr_indices();
     if (!msr_indices) return std::unexpected(msr_indices.error());
-    auto facts = machine_facts(config, *cpuid, system.has_tsc_deadline_timer());
+    const auto facts = [&](SnapshotKind kind) {
+        return machine_facts(config, *cpuid, system.has_tsc_deadline_timer(), kind);
+    };
     if (config.restore != nullptr)
-        if (auto fits = config.restore->check(facts); !fits) return std::unexpected(fits.error());
+        if (auto fits = config.restore->check(facts(config.restore_kind)); !fits)
+            return std::unexpected(fits.error());
     auto ram = make_ram(config);
     if (!ram) return std::unexpected(ram.error());
     auto ended = EventFd::create();
@@ -78,7 +81,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
 
     std::unique_ptr<Machine> machine(
         new Machine(std::move(*ram), std::move(*vm), std::move(*ended), config, outside));
-    machine->facts_ = std::move(facts);
+    machine->guest_facts_ = facts(SnapshotKind::guest);
     machine->msr_indices_ = *msr_indices;
     Vm& made = machine->vm_;
     auto done = made.place_intel_pages(layout::kvm_identity_map, layout::kvm_tss);
@@ -88,7 +91,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
     if (done) done = machine->create_devices(config);
     if (done) done = machine->create_vcpus(system, *cpuid);
     if (done && config.restore != nullptr)
-        done = machine->restore(*config.restore);
+        done = machine->restore(*config.restore, config.restore_kind);
     else if (done && config.direct_kernel != nullptr)
         done = machine->start_directly(config, *cpuid);
     if (!done) return std::unexpected(done.error());
@@ -97,7 +100,6 @@ Result<std::unique_ptr<Machine>> Machine::create(const KvmSystem& system, const 
 
 Machine::Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config, const MachinePorts& outside)
     : cpus_(config.cpus),
-      snapshots_(config.snapshots),
       outside_(outside),
       ended_(std::move(ended)),
       ram_(std::move(ram)),
@@ -137,7 +139,8 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
                                   .variables = config.variables,
                                   .kernel = config.kernel,
                                   .initrd = config.initrd,
-                                  .command_line = config.command_line};
+                                  .command_line = config.command_line,
+                                  .chainloader = config.chainloader};
     auto made = Platform::create(platform, {.memory = memory_,
                                             .clock = outside_.clock,
                                             .events = *this,
@@ -297,6 +300,9 @@ void Machine::boot_phase(platform::BootPhase phase) {
         const std::lock_guard lock(mutex_);
         const auto now = outside_.clock.now();
         switch (phase) {
+            case platform::BootPhase::firmware_done:
+                timeline_.firmware_done = now;
+                break;
             case platform::BootPhase::loader_entry:
                 timeline_.firmware_handover = now;
                 break;

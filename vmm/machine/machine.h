@@ -74,7 +74,9 @@ class Machine final : private MachineEvents {
     /// Stands still, with all disk requests done and flushed. False when the machine has ended instead.
     Result<bool> pause();
     /// While it stands still: writes all of it to a file.
-    Result<void> save(const std::filesystem::path& path);
+    Result<void> save(const std::filesystem::path& path) { return save_as(path, guest_facts_); }
+    /// Likewise, to be found by other facts.
+    Result<void> save_as(const std::filesystem::path& path, const std::vector<SnapshotFact>& facts);
     /// Goes on after pause().
     void resume();
 
@@ -104,8 +106,9 @@ class Machine final : private MachineEvents {
     Result<void> create_devices(const MachineConfig& config);
     void add_device(std::uint8_t slot, AttachedDevice& device);
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
-    Result<void> restore(const SnapshotFile& snapshot);
+    Result<void> restore(const SnapshotFile& snapshot, SnapshotKind kind);
     void exchange_state(StateArchive& archive);
+    void exchange_frequency(StateArchive& archive, bool matters);
     Result<void> start_directly(const MachineConfig& config, const CpuidTable& cpuid);
 
     Result<void> start_devices();
@@ -124,8 +127,7 @@ class Machine final : private MachineEvents {
     void boot_phase(platform::BootPhase phase) override;
 
     unsigned cpus_;
-    const SnapshotKind snapshots_;
-    std::vector<SnapshotFact> facts_;
+    std::vector<SnapshotFact> guest_facts_;
     std::vector<std::uint32_t> msr_indices_;
     std::vector<Disk*> storage_;
     const MachinePorts outside_;

@@ -41,8 +41,9 @@ struct MachineConfig {
     bool entropy = true;            ///< a virtio entropy device in the slot after them
     std::string trace_io = {};  ///< file that records the guest's accesses to the platform; empty for none
     std::string version = {};   ///< of the VMM: a snapshot is for the build that made it
-    SnapshotKind snapshots = SnapshotKind::guest;  ///< that this machine takes, or is restored from
-    const SnapshotFile* restore = nullptr;         ///< instead of a start; outlives create()
+    std::span<const std::byte> chainloader = {};  ///< platform.h
+    const SnapshotFile* restore = nullptr;        ///< instead of a start; outlives create()
+    SnapshotKind restore_kind = SnapshotKind::guest;
 };
 
 }  // namespace exo::vmm

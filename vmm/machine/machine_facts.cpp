@@ -15,7 +15,11 @@ std::string digest_of(std::span<const std::byte> bytes) {
 std::string processor(const CpuidTable& supported, bool tsc_deadline) {
     const CpuidTable seen =
         cpuid_for_vcpu(supported, 0, {.cpus = 1, .tsc_deadline = tsc_deadline, .brand = host_cpu_brand()});
-    return digest_of(std::as_bytes(std::span(seen)));
+    Digest digest;
+    for (const CpuidEntry& leaf : seen)
+        for (const std::uint32_t word : {leaf.function, leaf.index, leaf.eax, leaf.ebx, leaf.ecx, leaf.edx})
+            digest.add(std::uint64_t{word});
+    return digest.hex();
 }
 
 std::string disk(const DiskConfig& config, bool exactly) {
@@ -28,8 +32,8 @@ std::string disk(const DiskConfig& config, bool exactly) {
 }  // namespace
 
 std::vector<SnapshotFact> machine_facts(const MachineConfig& config, const CpuidTable& cpuid,
-                                        bool tsc_deadline) {
-    const bool guest = config.snapshots == SnapshotKind::guest;
+                                        bool tsc_deadline, SnapshotKind kind) {
+    const bool guest = kind == SnapshotKind::guest;
     std::string devices;
     for (const DiskConfig& each : config.disks) devices += disk(each, guest) + ", ";
     devices += config.entropy ? "entropy" : "no entropy";

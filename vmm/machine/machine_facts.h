@@ -11,6 +11,6 @@ namespace exo::vmm {
 /// What of a machine and its host must be the same when its snapshot is restored.
 /// @param cpuid  what KVM supports here
 std::vector<SnapshotFact> machine_facts(const MachineConfig& config, const CpuidTable& cpuid,
-                                        bool tsc_deadline);
+                                        bool tsc_deadline, SnapshotKind kind);
 
 }  // namespace exo::vmm

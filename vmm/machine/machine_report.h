@@ -33,6 +33,7 @@ void add_statistics(std::vector<KvmStatistic>& sum, const std::vector<KvmStatist
 struct BootTimeline {
     using Time = std::optional<std::chrono::nanoseconds>;
     Time vcpu_start;
+    Time firmware_done;      ///< it would start a kernel now; none when another run's firmware was
     Time firmware_handover;  ///< the firmware entered the loader; in a direct boot, the kernel's first
                              ///< instruction
     Time kernel_entry;

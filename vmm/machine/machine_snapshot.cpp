@@ -67,32 +67,36 @@ void Machine::resume() {
     changed_.notify_all();
 }
 
-Result<void> Machine::save(const std::filesystem::path& path) {
+Result<void> Machine::save_as(const std::filesystem::path& path, const std::vector<SnapshotFact>& facts) {
     StateArchive archive;
+    exchange_frequency(archive, true);
     exchange_state(archive);
     if (auto done = archive.finish(); !done) return done;
-    return SnapshotFile::write(path, facts_, archive.saved(), ram_.host());
+    return SnapshotFile::write(path, facts, archive.saved(), ram_.host());
 }
 
-Result<void> Machine::restore(const SnapshotFile& snapshot) {
+Result<void> Machine::restore(const SnapshotFile& snapshot, SnapshotKind kind) {
     StateArchive archive(snapshot.state());
+    // Firmware measures time by the power management timer alone.
+    exchange_frequency(archive, kind == SnapshotKind::guest);
     exchange_state(archive);
-    if (auto done = archive.finish(); !done) return done;
-    return {};
+    return archive.finish();
+}
+
+void Machine::exchange_frequency(StateArchive& archive, bool matters) {
+    archive.section("the time-stamp counter", [&] {
+        std::uint32_t khz = vcpus_.front()->vcpu.tsc_khz();
+        const std::uint64_t here = khz;
+        archive(khz);
+        const std::uint64_t difference = khz > here ? khz - here : here - khz;
+        if (matters && difference * 1'000'000 > here * tsc_tolerance_ppm)
+            archive.refuse(fmt::format("it counted at {} kHz, and this host's counts at {} kHz", khz, here));
+    });
 }
 
 /// Interrupt controllers and vCPUs come first: when a device is loaded it raises its pin or its messages in
 /// them.
 void Machine::exchange_state(StateArchive& archive) {
-    archive.section("the time-stamp counter", [&] {
-        auto khz = vcpus_.front()->vcpu.tsc_khz();
-        const std::uint64_t here = khz;
-        archive(khz);
-        const std::uint64_t difference = khz > here ? khz - here : here - khz;
-        // Firmware measures time by the power management timer.
-        if (snapshots_ == SnapshotKind::guest && difference * 1'000'000 > here * tsc_tolerance_ppm)
-            archive.refuse(fmt::format("it counted at {} kHz, and this host's counts at {} kHz", khz, here));
-    });
     archive.section("the interrupt controllers", [&] { vm_.exchange_state(archive); });
     for (std::size_t id = 0; id < vcpus_.size(); ++id)
         archive.section(fmt::format("vCPU {}", id),

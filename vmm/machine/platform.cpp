@@ -130,9 +130,6 @@ Result<void> Platform::fill_fw_cfg(const PlatformConfig& config) {
     fw_cfg.set_u16(FwCfg::cpu_count, cpus);
     fw_cfg.set_u16(FwCfg::max_cpus, cpus);
     fw_cfg.set_u16(FwCfg::boot_menu, 0);
-    if (!config.kernel.empty()) fw_cfg.set_kernel(config.kernel, config.command_line);
-    if (!config.initrd.empty()) fw_cfg.set_initrd(config.initrd);
-
     const std::array<std::pair<std::string, std::vector<std::byte>>, 4> files{{
         {"etc/e820", e820_file(config.ram)},
         {acpi::Files::rsdp_name, config.acpi.rsdp},
@@ -141,7 +138,22 @@ Result<void> Platform::fill_fw_cfg(const PlatformConfig& config) {
     }};
     for (const auto& [name, bytes] : files)
         if (auto added = fw_cfg.add_file(name, bytes); !added) return added;
-    return {};
+    return hand_over_kernel(config);
+}
+
+Result<void> Platform::hand_over_kernel(const PlatformConfig& config) {
+    FwCfg& fw_cfg = models_->fw_cfg;
+    if (config.chainloader.empty()) {
+        if (!config.kernel.empty()) fw_cfg.set_kernel(config.kernel, config.command_line);
+        if (!config.initrd.empty()) fw_cfg.set_initrd(config.initrd);
+        return {};
+    }
+    fw_cfg.set_kernel(config.chainloader, "");
+    const auto text = std::as_bytes(std::span(config.command_line));
+    auto added = fw_cfg.add_file_view(platform::kernel_file, config.kernel);
+    if (added) added = fw_cfg.add_file_view(platform::initrd_file, config.initrd);
+    if (added) added = fw_cfg.add_file(platform::command_line_file, {text.begin(), text.end()});
+    return added;
 }
 
 }  // namespace exo::vmm

@@ -35,6 +35,8 @@ struct PlatformConfig {
     std::span<const std::byte> kernel;  ///< empty: the firmware looks for something to boot on the disks
     std::span<const std::byte> initrd;
     std::string command_line;
+    /// What the firmware starts in place of the kernel; it finds kernel, initrd and command line in files.
+    std::span<const std::byte> chainloader = {};
 };
 
 /// What the models need from outside. All outlive the platform.
@@ -73,6 +75,7 @@ class Platform {
 
     Platform(const PlatformConfig& config, const PlatformPorts& outside);
     Result<void> fill_fw_cfg(const PlatformConfig& config);
+    Result<void> hand_over_kernel(const PlatformConfig& config);
     void place_ports();
     void place_flash(const PlatformConfig& config);
 

@@ -17,8 +17,12 @@ RunMetrics sample() {
     metrics.status = 3;
     metrics.end = "exited";
     metrics.process_start = 100ms;
-    metrics.report.timeline = {
-        .vcpu_start = 120ms, .firmware_handover = 1100ms, .kernel_entry = {}, .ready = {}, .end = 1500250us};
+    metrics.report.timeline = {.vcpu_start = 120ms,
+                               .firmware_done = {},
+                               .firmware_handover = 1100ms,
+                               .kernel_entry = {},
+                               .ready = {},
+                               .end = 1500250us};
     metrics.report.exits.by_reason[0] = 7;
     metrics.report.exits.by_reason[1] = 5;
     metrics.report.kvm = {{"exits", 99}};

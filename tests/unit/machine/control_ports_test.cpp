@@ -42,10 +42,11 @@ TEST(ExitPort, OtherAccessesAreIgnored) {
 TEST(PhasePort, TellsKnownPhasesOnly) {
     RecordedEvents events;
     PhasePort port(events);
-    for (const unsigned phase : {0u, 1u, 2u, 3u, 4u, 255u}) write_value(port, 0, 1, phase);
+    for (const unsigned phase : {0u, 1u, 2u, 3u, 4u, 5u, 255u}) write_value(port, 0, 1, phase);
     write_value(port, 0, 2, 1);
-    EXPECT_THAT(events.phases, ElementsAre(platform::BootPhase::loader_entry,
-                                           platform::BootPhase::kernel_entry, platform::BootPhase::ready));
+    EXPECT_THAT(events.phases,
+                ElementsAre(platform::BootPhase::loader_entry, platform::BootPhase::kernel_entry,
+                            platform::BootPhase::ready, platform::BootPhase::firmware_done));
     EXPECT_EQ(read_value(port, 0, 1), 0xffu);
 }
 
