@@ -118,12 +118,20 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
     const auto start = metrics.process_start;
     metrics.firmware = used.restore != nullptr || !inputs_.firmware ? "none" : "cold";
     if (used.restore == nullptr && warm_.prepare(used)) metrics.firmware = "warm";
-    auto machine =
-        Machine::create(system_, used,
-                        {.clock = clock_,
-                         .console = console_.output(),
-                         .firmware_log = {},
-                         .boot_phase = [this, start](platform::BootPhase phase) { passed(phase, start); }});
+    const auto create = [&] {
+        return Machine::create(
+            system_, used,
+            {.clock = clock_,
+             .console = console_.output(),
+             .firmware_log = {},
+             .boot_phase = [this, start](platform::BootPhase phase) { passed(phase, start); }});
+    };
+    auto machine = create();
+    if (!machine && metrics.firmware == "warm") {
+        warm_.take_back(used, machine.error());
+        metrics.firmware = "cold";
+        machine = create();
+    }
     if (!machine) return std::unexpected(machine.error());
     metrics.machine_made = clock_.now();
     log_.info("the machine is made", {{"cpus", options_.cpus},
