@@ -25,10 +25,11 @@ TEST(EscapeFilter, PlainKeysGoToTheGuest) {
     EXPECT_EQ(typed.to_guest, "sum 0\r\x03\x1a");
 }
 
-TEST(EscapeFilter, QuitAndHelp) {
+TEST(EscapeFilter, QuitHelpAndSnapshot) {
     Typed typed;
     EXPECT_EQ(typed.type("a\x01x"), EscapeFilter::Action::quit);
     EXPECT_EQ(typed.type("\x01h"), EscapeFilter::Action::help);
+    EXPECT_EQ(typed.type("\x01s"), EscapeFilter::Action::snapshot);
     EXPECT_EQ(typed.to_guest, "a");
 }
 
