@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import re
 import shutil
-import time
 
-import linux_test
 from harness import LOGS, Context, case
 from paths import GUEST, VMM
 from test_disks import IN_BOX, ext4, noise
@@ -82,21 +79,3 @@ def variables(test: Context) -> None:
     assert store.read_bytes() == again.read_bytes(), "a warm boot leaves other variables than a cold one"
     _, third = boot(test, ["echo"], "--variables", str(again))
     assert third["firmware"] == "cold" and boot_counter(again) == 2
-
-
-@case("warm firmware: Linux gets its initial RAM disk and command line, and reads the right date", needs=("kvm", "vmm", "linux"), limit=600)
-def linux(test: Context) -> None:
-    for firmware in ("cold", "warm"):
-        script = f"echo clock $(cat /sys/class/rtc/rtc0/since_epoch) {firmware}; cat /proc/cmdline; poweroff -f"
-        command = linux_test.launch("warm", script, "--firmware-cache", str(CACHE), "--metrics", str(METRICS), words=f"exo.boot={firmware}")
-        before = time.time()
-        done = test.run(command)
-        assert done.status == 0, f"{firmware}: status {done.status}"
-        told = re.search(rf"clock (\d+) {firmware}", done.text)
-        assert told, f"{firmware}: the script of this run's initial RAM disk did not run"
-        assert before - 2 <= int(told[1]) <= time.time() + 2, f"{firmware}: the clock is {int(told[1]) - before:.0f} s off"
-        assert f"exo.boot={firmware}" in done.text, "this run's command line did not arrive"
-        document = json.loads(METRICS.read_text())
-        test.note(f"{document['firmware']}: {document['boot_ms']}")
-        if firmware == "warm":
-            assert document["firmware"] == "warm"
