@@ -7,6 +7,7 @@
 #include "guest/drivers/adaptive/cost_model.h"
 #include "guest/drivers/adaptive/duration_histogram.h"
 #include "guest/drivers/adaptive/io_mode.h"
+#include "guest/drivers/adaptive/moving_median.h"
 #include "guest/drivers/adaptive/rate_window.h"
 #include "shared/block/moving_mean.h"
 
@@ -16,7 +17,7 @@ namespace exo::guest {
 struct IoSample {
     std::uint64_t latency_ns = 0;  ///< from before it was handed over until its waiter ran again
     std::uint64_t service_ns = 0;  ///< as the device tells; 0 from a device that does not
-    std::uint64_t cpu_ns = 0;      ///< CPU time that it took here, the spinning not counted
+    std::uint64_t cpu_ns = 0;      ///< CPU time that it took, the spinning not counted
     bool slept = false;            ///< the waiter slept, and an interrupt ended it
 };
 
@@ -135,10 +136,10 @@ class Controller {
     std::uint64_t usual_ns_ = 0;   ///< the median at the last evaluation
     std::uint32_t strangers_ = 0;  ///< samples in a row that were not usual
     block::MovingMean depth_;      ///< in sixteenths of a request
-    block::MovingMean interrupt_overhead_;
-    block::MovingMean polling_overhead_;
-    block::MovingMean interrupt_cpu_;
-    block::MovingMean polling_cpu_;
+    MovingMedian interrupt_overhead_;
+    MovingMedian polling_overhead_;
+    MovingMedian interrupt_cpu_;
+    MovingMedian polling_cpu_;
     std::uint32_t runnable_ = 0;
     Observation observation_;
     std::array<IoModeStatistics, io_mode_count> statistics_;

@@ -231,9 +231,11 @@ bool AdaptiveQueue::sample(const Timed& timed, bool slept, std::uint64_t poll_ns
         return false;
     const std::uint64_t here =
         times.interrupt != 0 ? time_.ticks_to_ns(times.woken - times.interrupt) : now - poll_ns;
+    // Whoever owns guest and host pays for what an interrupt costs on both sides.
+    const std::uint64_t there = slept ? queue_.notification_cost_ns() : 0;
     const IoSample sample{.latency_ns = now - timed.start_ns,
                           .service_ns = timed.request->service_ns,
-                          .cpu_ns = timed.cpu_ns + here,
+                          .cpu_ns = timed.cpu_ns + here + there,
                           .slept = slept};
     return controller_.sample(sample, now, timed.depth, Scheduler::ready_here());
 }

@@ -63,6 +63,9 @@ class BlockQueue {
     /// Tells the device how this queue is waited for. With the lock.
     virtual void announce(const IoPlan&) {}
 
+    /// CPU time that an interrupt costs the device's host, as the device says; 0 from one that does not.
+    virtual std::uint32_t notification_cost_ns() const { return 0; }
+
     /// Stops the device, brings it back if it can be, and ends all requests that were in it with `timed_out`.
     /// When this returns the device no longer touches their memory. Without any lock.
     virtual void recover() = 0;

@@ -26,6 +26,7 @@ class FusionBlkChannel final : public BlockQueue {
     InterruptWatch& watch() override { return watch_; }
     bool has_interrupt() const override;
     void announce(const IoPlan& plan) override;
+    std::uint32_t notification_cost_ns() const override { return rings_.notification_cost_ns(); }
     void recover() override;
     const BlockQueueCounters& counters() const override { return counters_; }
 

@@ -1,5 +1,6 @@
 #include "guest/drivers/block/fusion_blk_queue.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -182,6 +183,13 @@ void FusionBlkQueue::announce(const IoPlan& plan) {
                                     .batch_limit = plan.batch,
                                     .reserved = {}};
     block::publish_control(header.consumer_wake, wish);
+}
+
+std::uint32_t FusionBlkQueue::notification_cost_ns() const {
+    constexpr std::uint32_t most = 1'000'000;
+    const auto& header = *reinterpret_cast<const fusion::RingHeader*>(submission_memory_.data());
+    const auto control = block::read_control<block::DeviceControl>(header.consumer_wake);
+    return std::min(control.notification_cost_ns, most);
 }
 
 void FusionBlkQueue::leak() {

@@ -60,6 +60,8 @@ class FusionBlkQueue {
 
     /// Tells the device how completions are waited for.
     void announce(const IoPlan& plan);
+    /// What the device says that an interrupt costs it; no more than a millisecond is believed.
+    std::uint32_t notification_cost_ns() const;
 
     /// Any request still in the device, which it is taken back from; null when there is none.
     BlockRequest* take_back();

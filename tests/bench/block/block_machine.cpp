@@ -47,8 +47,10 @@ BlockMachine::~BlockMachine() {
 }
 
 vmm::Result<void> BlockMachine::open_disk(const DiskKind& kind) {
-    if (kind.file) {
-        auto opened = vmm::open_disk({.path = *kind.file}, vmm::DiskBackend::io_uring);
+    if (kind.on_file) {
+        image_.emplace(disk_bytes);
+        if (!image_->good()) return vmm::fail("image of the benchmark's disk", "cannot be made in /tmp");
+        auto opened = vmm::open_disk({.path = image_->path()}, vmm::DiskBackend::io_uring);
         if (!opened) return std::unexpected(opened.error());
         storage_ = std::move(*opened);
         return {};

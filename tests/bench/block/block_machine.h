@@ -8,6 +8,7 @@
 #include "guest/drivers/block/block_device.h"
 #include "tests/bench/block/futex_interrupt.h"
 #include "tests/bench/block/hosted_time.h"
+#include "tests/bench/block/temporary_image.h"
 #include "tests/unit/devices/guest_ram.h"
 #include "tests/unit/devices/guest_side.h"
 #include "vmm/base/clock.h"
@@ -25,7 +26,7 @@ class DelayedDisk;
 struct DiskKind {
     std::string name;                  ///< in reports
     std::chrono::nanoseconds delay{};  ///< that a request takes in a disk in memory; 0 is as fast as it can
-    std::optional<std::string> file = {};  ///< an image to serve by io_uring instead
+    bool on_file = false;              ///< an image in /tmp, served by io_uring, instead
 };
 
 enum class Protocol : std::uint8_t { fusion, virtio };
@@ -59,7 +60,7 @@ class BlockMachine final : guest::InterruptSupply {
     guest::DmaSpan memory(std::size_t bytes);
 
   private:
-    explicit BlockMachine(HostedTime& time) : time_(time) {}
+    explicit BlockMachine(HostedTime& time) : time_(time), interrupt_(time) {}
 
     vmm::Result<void> open_disk(const DiskKind& kind);
     vmm::Result<void> start_device(const Setup& setup);
@@ -72,6 +73,7 @@ class BlockMachine final : guest::InterruptSupply {
     test::GuestRam ram_{8u << 20};
     vmm::SystemClock clock_;
     FutexInterrupt interrupt_;
+    std::optional<TemporaryImage> image_;
     std::unique_ptr<vmm::Disk> storage_;
     DelayedDisk* delayed_ = nullptr;
     std::unique_ptr<vmm::VirtioDevice> model_;  ///< behind a virtio transport

@@ -57,6 +57,36 @@ void print_costs(const Contestants& contestants, const std::vector<Costs>& costs
     std::fflush(stdout);
 }
 
+std::expected<void, std::string> run_sequential(const DiskKind& disk, const LoadShape& shape, int device_cpu,
+                                                Reporter& lines) {
+    HostedTime time;
+    auto contestants = make_contestants(disk, device_cpu, time);
+    if (!contestants) return std::unexpected(contestants.error().message());
+    for (unsigned round = 0; round <= rounds; ++round) {
+        for (Contestant& who : *contestants) {
+            if (who.way->is_for(1)) who.rounds.push_back(who.load->run(shape, phase_ns));
+            if (round == 0) who.rounds.clear();
+        }
+    }
+    fmt::print("\nblock sequential {}: reads of 512 bytes, {} at once: ns of one\n", disk.name, shape.depth);
+    for (const Contestant& who : *contestants) {
+        if (who.rounds.empty()) continue;
+        const LoadResult all = who.all();
+        if (!all.ok) return std::unexpected("sequential: requests failed");
+        fmt::print("  {:<14}{:>10.0f}\n", who.way->name,
+                   static_cast<double>(all.elapsed_ns) / all.operations());
+    }
+    std::fflush(stdout);
+    report_case(lines, fmt::format("sequential/{}/{}", disk.name, shape.depth), "ns a read of 512 bytes",
+                *contestants, [&](std::size_t at) {
+                    std::vector<double> values;
+                    for (const LoadResult& round : (*contestants)[at].rounds)
+                        values.push_back(static_cast<double>(round.elapsed_ns) / round.operations());
+                    return values;
+                });
+    return {};
+}
+
 }  // namespace
 
 std::expected<void, std::string> run_varying_load(int device_cpu, Reporter& lines) {
@@ -79,35 +109,12 @@ std::expected<void, std::string> run_varying_load(int device_cpu, Reporter& line
 }
 
 std::expected<void, std::string> run_sequential_load(int device_cpu, Reporter& lines) {
-    HostedTime time;
-    constexpr LoadShape shape = {
-        .rate = 1e9, .depth = BlockLoad::most_depth, .bytes = guest::sector_size, .sequential = true};
-    for (const auto delay : {0us, 10us}) {
-        auto contestants = make_contestants({"sequential", delay}, device_cpu, time);
-        if (!contestants) return std::unexpected(contestants.error().message());
-        for (unsigned round = 0; round <= rounds; ++round) {
-            for (Contestant& who : *contestants) {
-                if (who.way->is_for(1)) who.rounds.push_back(who.load->run(shape, phase_ns));
-                if (round == 0) who.rounds.clear();
-            }
+    for (const DiskKind& disk : {DiskKind{"memory-10us", 10us}, DiskKind{"file-io_uring", 0us, true}}) {
+        for (const unsigned depth : {1u, BlockLoad::most_depth}) {
+            const LoadShape shape = {
+                .rate = 1e9, .depth = depth, .bytes = guest::sector_size, .sequential = true};
+            if (const auto done = run_sequential(disk, shape, device_cpu, lines); !done) return done;
         }
-        fmt::print("\nblock sequential: 512-byte reads, 32 at once, disk of {} us: ns of one\n",
-                   delay.count());
-        for (const Contestant& who : *contestants) {
-            if (who.rounds.empty()) continue;
-            const LoadResult all = who.all();
-            if (!all.ok) return std::unexpected("sequential: requests failed");
-            fmt::print("  {:<14}{:>10.0f}\n", who.way->name,
-                       static_cast<double>(all.elapsed_ns) / all.operations());
-        }
-        std::fflush(stdout);
-        report_case(lines, fmt::format("sequential/{}us", delay.count()), "ns a read of 512 bytes",
-                    *contestants, [&](std::size_t at) {
-                        std::vector<double> values;
-                        for (const LoadResult& round : (*contestants)[at].rounds)
-                            values.push_back(static_cast<double>(round.elapsed_ns) / round.operations());
-                        return values;
-                    });
     }
     return {};
 }

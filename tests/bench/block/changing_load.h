@@ -13,7 +13,7 @@ namespace exo::bench {
 /// their costs.
 std::expected<void, std::string> run_varying_load(int device_cpu, Reporter& lines);
 
-/// Small reads in order, 32 at once, as fast as it goes. Prints and reports the time of one.
+/// Small reads in order, one and 32 at once, as fast as it goes. Prints and reports the time of one.
 std::expected<void, std::string> run_sequential_load(int device_cpu, Reporter& lines);
 
 /// The requests of the changing load, as the device under the controller took them.

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <list>
 
+#include "guest/drivers/block/adaptive_queue.h"
+
 namespace exo::bench {
 namespace {
 
@@ -76,6 +78,21 @@ void print_heading(const std::string& disk) {
     }
     for (const double price : prices) fmt::print("{:>7}", price);
     fmt::print("\n");
+    std::fflush(stdout);
+}
+
+void print_controllers(const Contestants& contestants) {
+    for (const Contestant& who : contestants) {
+        if (!who.way->price) continue;
+        const auto seen = who.machine->disk().adaptive_queue(0).report();
+        fmt::print(
+            "    {}: {}, polls {} ns, batch {}, {} switches; {}/s at {}, D {} ns, late by interrupt {} or "
+            "polling {} "
+            "ns, CPU {} or {} ns\n",
+            who.way->name, guest::describe(seen.plan.mode), seen.plan.poll_budget_ns, seen.plan.batch,
+            seen.switches, seen.seen.rate, seen.seen.depth, seen.service_ns, seen.seen.interrupt_overhead_ns,
+            seen.seen.polling_overhead_ns, seen.seen.interrupt_cpu_ns, seen.seen.polling_cpu_ns);
+    }
     std::fflush(stdout);
 }
 

@@ -24,6 +24,8 @@ void report_point(Reporter& lines, const std::string& name, const Contestants& c
 
 /// The same as a row under a heading.
 void print_heading(const std::string& disk);
+/// What each controller has seen and chosen.
+void print_controllers(const Contestants& contestants);
 void print_row(const LoadShape& shape, const Contestants& contestants);
 
 }  // namespace exo::bench

@@ -96,6 +96,7 @@ int main(int argc, char** argv) {
     app.add_option("--record", options.record,
                    "file for a trace of the changing load, for tools/replay; nothing else runs");
     app.add_flag("--quick", options.sweep.quick, "two disks, two rates, fewer rounds");
+    app.add_flag("--explain", options.sweep.explain, "print what the controllers have seen and chosen");
     CLI11_PARSE(app, argc, argv);
     options.parts.case_filter =
         options.record.empty() ? options.sweep.case_filter : "none when a trace is recorded";

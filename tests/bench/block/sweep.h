@@ -10,6 +10,7 @@ namespace exo::bench {
 
 struct SweepOptions {
     bool quick = false;       ///< two disks, two rates
+    bool explain = false;     ///< print what the controllers have seen
     std::string case_filter;  ///< part of a disk's name
     int device_cpu = 1;       ///< for the devices' threads
 };

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -59,6 +60,7 @@ class LyingDevice final : public vmm::IoHandler {
     int doorbells = 0;
     bool refuses_features = false;
     bool refuses_queue = false;
+    std::function<void()> interrupt;
 
     void set(std::uint32_t offset, std::uint32_t value) { words_.at(offset / 4) = value; }
     std::uint32_t get(std::uint32_t offset) const { return words_.at(offset / 4); }
@@ -91,7 +93,7 @@ class LyingDevice final : public vmm::IoHandler {
         block::Request request;
         if (!take(request)) return false;
         answer(request);
-        completions_->must_notify();
+        if (completions_->must_notify() && interrupt) interrupt();
         return true;
     }
 
@@ -185,6 +187,13 @@ class FusionBlkDriver : public testing::Test {
         return "created";
     }
     guest::BlockQueue& queue() { return disk->queue(0); }
+    void tell_notification_cost(std::uint32_t ns) {
+        const std::uint64_t ring =
+            device.get(reg::submission_ring) | std::uint64_t{device.get(reg::submission_ring + 4)} << 32;
+        block::DeviceControl control{};
+        control.notification_cost_ns = ns;
+        block::publish_control(reinterpret_cast<fusion::RingHeader*>(ram.at(ring))->consumer_wake, control);
+    }
 
     BlockStatus run(IoMode mode = IoMode::polling, std::size_t size = 512) {
         const guest::DmaSpan span{ram.at(data), data, size};
@@ -299,6 +308,27 @@ TEST_F(FusionBlkDriver, ErrorsOfTheMedium) {
     EXPECT_EQ(run(), BlockStatus::medium_error);
     EXPECT_EQ(run(), BlockStatus::ok);
     EXPECT_EQ(queue().counters().failed, 1u);
+}
+
+TEST_F(FusionBlkDriver, BelievesWhatAnInterruptCostsTheDeviceUpToAMillisecond) {
+    ASSERT_EQ(create(), "created");
+    EXPECT_EQ(queue().notification_cost_ns(), 0u) << "it has said nothing";
+    tell_notification_cost(7'000);
+    EXPECT_EQ(queue().notification_cost_ns(), 7'000u);
+    tell_notification_cost(~0u);
+    EXPECT_EQ(queue().notification_cost_ns(), 1'000'000u);
+}
+
+TEST_F(FusionBlkDriver, TheDevicesShareOfAnInterruptIsPartOfItsCost) {
+    ASSERT_EQ(create(), "created");
+    device.interrupt = [this] { guest.line().raise(); };
+    const auto interrupt_cpu_after = [this](std::uint32_t notification_ns) {
+        tell_notification_cost(notification_ns);
+        for (int i = 0; i < 2'000; ++i) EXPECT_EQ(run(IoMode::interrupt), BlockStatus::ok);
+        return disk->adaptive_queue(0).report().seen.interrupt_cpu_ns;
+    };
+    const std::uint32_t of_guest = interrupt_cpu_after(0);
+    EXPECT_GE(interrupt_cpu_after(50'000), of_guest + 49'000);
 }
 
 class BrokenProtocol : public FusionBlkDriver, public testing::WithParamInterface<Lie> {};

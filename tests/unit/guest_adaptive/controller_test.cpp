@@ -233,5 +233,28 @@ TEST(Controller, TimesAFewOfManyAndAllOfFew) {
     EXPECT_TRUE(idle.begin());
 }
 
+/// A waiter that has lost its CPU finds out milliseconds late, however it waits.
+TEST(Controller, AWaiterThatLosesItsCpuNowAndThenDoesNotDecide) {
+    Controller controller({.price = {100}});
+    std::uint64_t now = ns_per_s;
+    std::uint64_t samples = 0;
+    unsigned slept = 0;
+    for (unsigned i = 0; i < 60'000; ++i) {
+        const bool timed = controller.begin();
+        const bool polls = controller.plan(timed).poll_budget_ns > 20'500;
+        slept += i >= 5'000 && !polls ? 1 : 0;
+        controller.end(1);
+        now += 50'000;
+        if (!timed) continue;
+        const std::uint64_t late = ++samples % 5 == 0 ? samples % 7 * 1'000'000 : 0;
+        controller.sample({.latency_ns = 20'000 + (polls ? 500u : 10'000u) + late,
+                           .service_ns = 20'000,
+                           .cpu_ns = polls ? 500u : 10'000u,
+                           .slept = !polls},
+                          now, 1, 0);
+    }
+    EXPECT_LT(slept, 550u) << "of 55,000, which are cheaper when polled";
+}
+
 }  // namespace
 }  // namespace exo::guest
