@@ -186,7 +186,7 @@ void FusionBlkQueue::announce(const IoPlan& plan) {
 }
 
 std::uint32_t FusionBlkQueue::notification_cost_ns() const {
-    constexpr std::uint32_t most = 1'000'000;
+    constexpr std::uint32_t most = 20'000;
     const auto& header = *reinterpret_cast<const fusion::RingHeader*>(submission_memory_.data());
     const auto control = block::read_control<block::DeviceControl>(header.consumer_wake);
     return std::min(control.notification_cost_ns, most);

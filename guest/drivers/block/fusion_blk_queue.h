@@ -60,7 +60,8 @@ class FusionBlkQueue {
 
     /// Tells the device how completions are waited for.
     void announce(const IoPlan& plan);
-    /// What the device says that an interrupt costs it; no more than a millisecond is believed.
+    /// What the device says that an interrupt costs it. No more than 20 us is believed: what takes longer is
+    /// a thread that lost its CPU, and a device that is polled has no occasion to correct itself.
     std::uint32_t notification_cost_ns() const;
 
     /// Any request still in the device, which it is taken back from; null when there is none.
