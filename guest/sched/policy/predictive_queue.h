@@ -36,6 +36,10 @@ class PredictiveQueue {
     /// A woken thread of the same class pre-empts only if its turn is sooner by more than this: a pre-emption
     /// costs two switches and what they throw out of the caches.
     static constexpr Nanoseconds least_gain = microseconds(50);
+    /// Nobody who wakes up, however short, pre-empts a thread that got the CPU less than this ago; it does so
+    /// when that time is over. Without it, two threads that feed each other switch for each message, and a
+    /// stream of wake-ups lets nobody work.
+    static constexpr Nanoseconds least_turn = microseconds(100);
 
     static constexpr Nanoseconds slice_of(ThreadClass thread_class) {
         constexpr std::array<Nanoseconds, thread_class_count> slices = {milliseconds(5), milliseconds(10),
@@ -119,23 +123,20 @@ class PredictiveQueue {
     /// Whether the running thread is to give way at once to one that has just come into this queue: then its
     /// CPU is to be interrupted. Account for the running thread first.
     bool should_preempt(const ScheduledThread& running, const ScheduledThread& woken, Nanoseconds now) const {
-        if (now < running.protected_until && woken.thread_class >= running.protected_from) return false;
-        if (woken.thread_class != running.thread_class) return woken.thread_class < running.thread_class;
-        if (woken.thread_class == ThreadClass::cold) return false;
-        const bool far_shorter = ReadyQueue::is_far_shorter(bucket_of(woken), bucket_of(running));
-        return rank(woken) + least_gain < rank(running) &&
-               (far_shorter || turn_of(woken, now) + least_gain < turn_of(running, now));
+        return now >= least_turn_end(running) && comes_before(running, woken, now);
     }
 
     /// When the timer is to fire for the running thread; `never` while nobody waits. It may be in the past.
     Nanoseconds preempt_at(const ScheduledThread& running) const {
         if (ready_ == 0) return never;
-        // It runs before a hotter one only because its class had been passed over.
-        if (hotter_waits(running)) return running.protected_until;
+        const Nanoseconds least = least_turn_end(running);
+        // It runs before a hotter one only because its class had been passed over, or its turn is young.
+        if (hotter_waits(running)) return std::max(least, running.protected_until);
         Nanoseconds at = running.slice_end;
         for (const ThreadClass other : classes)
             if (other != running.queue) at = std::min(at, impatient_at(other));
-        return is_granted(running) ? std::max(at, running.protected_until) : at;
+        at = is_granted(running) ? std::max(at, running.protected_until) : at;
+        return running.charged_until < least && shorter_waits(running) ? std::min(at, least) : at;
     }
 
     /// Asked after account() whenever there is reason to: a thread has come into the queue, the timer has
@@ -275,6 +276,26 @@ class PredictiveQueue {
         return false;
     }
 
+    /// Of the same class, one that has been put off by the running thread's least turn.
+    bool shorter_waits(const ScheduledThread& running) const {
+        const ReadyQueue& equals = queues_[index(running.thread_class)];
+        return !equals.empty() && comes_before(running, *equals.next(), running.charged_until);
+    }
+
+    static Nanoseconds least_turn_end(const ScheduledThread& running) {
+        return running.running_since + least_turn;
+    }
+
+    /// Whether a woken thread is worth more than what the running one has begun.
+    static bool comes_before(const ScheduledThread& running, const ScheduledThread& woken, Nanoseconds now) {
+        if (now < running.protected_until && woken.thread_class >= running.protected_from) return false;
+        if (woken.thread_class != running.thread_class) return woken.thread_class < running.thread_class;
+        if (woken.thread_class == ThreadClass::cold) return false;
+        const bool far_shorter = ReadyQueue::is_far_shorter(bucket_of(woken), bucket_of(running));
+        return rank(woken) + least_gain < rank(running) &&
+               (far_shorter || turn_of(woken, now) + least_gain < turn_of(running, now));
+    }
+
     /// When a class will have been passed over too long; `never` when nobody waits in it.
     Nanoseconds impatient_at(ThreadClass thread_class) const {
         if (queues_[index(thread_class)].empty()) return never;
@@ -304,6 +325,7 @@ class PredictiveQueue {
     void start(ScheduledThread& thread, Nanoseconds now) {
         thread.last_cpu = cpu_;
         thread.charged_until = now;
+        thread.running_since = now;
         thread.slice_end = now + slice_of(thread.thread_class);
         thread.protected_until = now;
     }

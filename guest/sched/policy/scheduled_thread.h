@@ -34,6 +34,7 @@ class ScheduledThread {
     Nanoseconds woken_at = 0;         ///< when the burst began
     Nanoseconds ready_since = 0;      ///< when it began to wait in the queue
     Nanoseconds charged_until = 0;    ///< of the running thread: CPU time up to here is in `burst`
+    Nanoseconds running_since = 0;    ///< of the running thread
     Nanoseconds slice_end = 0;        ///< of the running thread
     Nanoseconds protected_until = 0;  ///< of the running thread, from wake-ups of `protected_from` and colder
     Nanoseconds last_ran = 0;         ///< when it last stopped running

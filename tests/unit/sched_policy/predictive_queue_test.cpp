@@ -24,6 +24,10 @@ class PredictiveQueueTest : public testing::Test {
         thread.prediction = Prediction(burst);
         thread.thread_class = class_of(burst);
     }
+    void run_a_for(Nanoseconds time) {
+        now_ += time;
+        queue_.account(a_, now_);
+    }
     void wake(ScheduledThread& thread) { queue_.enqueue(thread, Arrival::woken, now_); }
     ScheduledThread* pick() { return queue_.pick_next(now_); }
 
@@ -120,6 +124,7 @@ TEST_F(PredictiveQueueTest, PreemptsForAHotterOrAShorterButNotForAnEqual) {
     teach(a_, milliseconds(6));
     wake(a_);
     ASSERT_EQ(pick(), &a_);
+    run_a_for(PredictiveQueue::least_turn);
 
     teach_beside(b_, milliseconds(6));
     queue_.enqueue(b_, Arrival::woken, now_);
@@ -142,11 +147,52 @@ TEST_F(PredictiveQueueTest, ColdDoesNotPreemptColdAndHotDoes) {
     teach(a_, milliseconds(500));
     wake(a_);
     ASSERT_EQ(pick(), &a_);
+    run_a_for(PredictiveQueue::least_turn);
     teach_beside(b_, milliseconds(120));
     queue_.enqueue(b_, Arrival::woken, now_);
     EXPECT_FALSE(queue_.should_preempt(a_, b_, now_));
     queue_.enqueue(c_, Arrival::woken, now_);
     EXPECT_TRUE(queue_.should_preempt(a_, c_, now_));
+}
+
+TEST_F(PredictiveQueueTest, AThreadThatHasJustBegunIsPreemptedOnlyWhenItsLeastTurnIsOver) {
+    for (const Nanoseconds shorter :
+         {milliseconds(6), milliseconds(90)}) {  // of the same class, of a hotter one
+        teach(a_, milliseconds(8) + shorter);
+        wake(a_);
+        ASSERT_EQ(pick(), &a_);
+        const Nanoseconds began = now_;
+        run_a_for(PredictiveQueue::least_turn - 1);
+        teach_beside(b_, microseconds(10));
+        queue_.enqueue(b_, Arrival::woken, now_);
+        EXPECT_FALSE(queue_.should_preempt(a_, b_, now_));
+        EXPECT_FALSE(queue_.should_give_way(a_, now_));
+        EXPECT_EQ(queue_.preempt_at(a_), began + PredictiveQueue::least_turn);
+        run_a_for(1);
+        EXPECT_TRUE(queue_.should_give_way(a_, now_));
+        queue_.block(a_, now_);
+        ASSERT_EQ(pick(), &b_);
+        queue_.block(b_, now_);
+    }
+}
+
+/// A sender and a receiver on one CPU, as channels drive them: who has the CPU fills the ring, or empties it.
+TEST_F(PredictiveQueueTest, AStreamBetweenTwoThreadsDoesNotSwitchForEachMessage) {
+    constexpr Nanoseconds a_message = microseconds(1);
+    teach_beside(b_, a_message);
+    wake(a_);
+    ASSERT_EQ(pick(), &a_);
+    unsigned sent = 0;
+    for (; sent < 1'000; ++sent) {
+        run_a_for(a_message);
+        if (b_.queued) {
+            if (queue_.should_give_way(a_, now_)) break;
+        } else {
+            queue_.enqueue(b_, Arrival::woken, now_);
+            if (queue_.should_preempt(a_, b_, now_)) break;
+        }
+    }
+    EXPECT_GE(sent, PredictiveQueue::least_turn / a_message - 1);
 }
 
 TEST_F(PredictiveQueueTest, AClassThatWasPassedOverGetsAGrantThatNobodyCutsShort) {
