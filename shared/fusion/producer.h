@@ -75,12 +75,11 @@ class BasicProducer {
     template <class T, std::size_t extent>
         requires InlinePayload<std::remove_const_t<T>>
     std::expected<std::uint32_t, SendError> send_batch(std::span<T, extent> values, std::uint8_t flags = 0) {
-        return send_run(values.size(), fetched_ahead,
-                        [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
-                            SlotAccess<Atomics>::publish(slot, position, Kind::inline_data, flags,
-                                                         bytes_of(values.data(), index), sizeof(T));
-                            return 1U;
-                        });
+        return send_run(values.size(), [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
+            SlotAccess<Atomics>::publish(slot, position, Kind::inline_data, flags,
+                                         bytes_of(values.data(), index), sizeof(T));
+            return 1U;
+        });
     }
 
     /// The same with as many small values in each slot as fit. Returns how many values were sent.
@@ -89,7 +88,7 @@ class BasicProducer {
     std::expected<std::uint32_t, SendError> send_packed(std::span<T, extent> values) {
         constexpr std::uint32_t per_slot = records_per_slot<std::remove_const_t<T>>;
         const std::size_t slots = (values.size() + per_slot - 1) / per_slot;
-        return send_run(slots, 0, [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
+        return send_run(slots, [&](Slot& slot, std::uint32_t position, std::uint32_t index) {
             const std::size_t left = values.size() - std::size_t{index} * per_slot;
             const auto records = static_cast<std::uint32_t>(left < per_slot ? left : per_slot);
             const std::byte* bytes = bytes_of(values.data(), std::size_t{index} * per_slot);
@@ -144,27 +143,19 @@ class BasicProducer {
         const Run run = claim_.take(ring_, 1);
         if (run.count == 0) return std::unexpected(SendError::full);
         const Placement<Atomics> ring = ring_;  // a copy, because payload bytes may alias the member
-        if constexpr (sharing == Sharing::one) SlotAccess<Atomics>::fetch(ring.slot(run.position + 8));
         SlotAccess<Atomics>::publish(ring.slot(run.position), run.position, kind, flags, bytes, size);
         return {};
     }
 
-    /// How many slots of a following batch are fetched while this one is written. Only where no other
-    /// producer wants them. Packed slots are so few that it costs more than it gains.
-    static constexpr std::uint32_t fetched_ahead = sharing == Sharing::one ? 64 : 0;
-
     /// Claims up to `wanted` slots and has `publish` fill them, the first one last. Returns the sum of what
-    /// it returned. The slots of as long a run behind it are fetched, up to `fetch`.
+    /// it returned.
     template <class Publish>
-    std::expected<std::uint32_t, SendError> send_run(std::size_t wanted, std::uint32_t fetch,
-                                                     Publish publish) {
+    std::expected<std::uint32_t, SendError> send_run(std::size_t wanted, Publish publish) {
         if (wanted == 0) return 0;
         const Run run =
             claim_.take(ring_, wanted < capacity() ? static_cast<std::uint32_t>(wanted) : capacity());
         if (run.count == 0) return std::unexpected(SendError::full);
         const Placement<Atomics> ring = ring_;
-        for (std::uint32_t i = 0; i < run.count && i < fetch; ++i)
-            SlotAccess<Atomics>::fetch(ring.slot(run.position + run.count + i));
         std::uint32_t sent = 0;
         for (std::uint32_t i = 1; i < run.count; ++i)
             sent += publish(ring.slot(run.position + i), run.position + i, i);

@@ -23,9 +23,6 @@ struct SlotAccess {
         return load_header(slot).sequence == position + 1;
     }
 
-    /// Begins to bring a line here that this side is going to write. A hint: it reads nothing.
-    static void fetch(const Slot& slot) { __builtin_prefetch(&slot, 1); }
-
     /// Payload first, then the word that publishes it.
     static void publish(Slot& slot, std::uint32_t position, Kind kind, std::uint8_t flags,
                         const std::byte* bytes, std::size_t length) {

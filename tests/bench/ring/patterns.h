@@ -16,6 +16,24 @@ inline void relax() {
     asm volatile("pause");
 }
 
+/// Between two looks at a queue that is full, or empty: what the queue has for that, or a bare pause.
+template <class Queue>
+void wait_for_room(Queue& queue) {
+    if constexpr (requires { queue.wait_for_room(); }) {
+        queue.wait_for_room();
+    } else {
+        relax();
+    }
+}
+template <class Queue>
+void wait_for_message(Queue& queue) {
+    if constexpr (requires { queue.wait_for_message(); }) {
+        queue.wait_for_message();
+    } else {
+        relax();
+    }
+}
+
 /// One instance for all runs of a queue type, made by its first run; it is empty between runs.
 template <class Queue>
 Queue& queue_instance() {
@@ -30,14 +48,14 @@ struct SingleMessages {
     static void send(Queue& queue) {
         for (std::uint64_t i = 0; i < count; ++i) {
             const Message message = Message::number(i);
-            while (!queue.try_push(message)) relax();
+            while (!queue.try_push(message)) wait_for_room(queue);
         }
     }
     static std::uint64_t receive(Queue& queue) {
         std::uint64_t sum = 0;
         Message message;
         for (std::uint64_t i = 0; i < count; ++i) {
-            while (!queue.try_pop(message)) relax();
+            while (!queue.try_pop(message)) wait_for_message(queue);
             sum += message.sum();
         }
         return sum;
@@ -75,7 +93,7 @@ struct Batches {
             for (std::size_t k = 0; k < batch_size; ++k) messages[k] = Message::number(i + k);
             for (std::size_t sent = 0; sent < batch_size;) {
                 const std::size_t now = queue.try_push_batch(messages + sent, batch_size - sent);
-                if (now == 0) relax();
+                if (now == 0) wait_for_room(queue);
                 sent += now;
             }
         }
@@ -85,7 +103,7 @@ struct Batches {
         std::uint64_t sum = 0;
         for (std::uint64_t taken = 0; taken < count;) {
             const std::size_t now = queue.try_pop_batch(messages, room);
-            if (now == 0) relax();
+            if (now == 0) wait_for_message(queue);
             for (std::size_t k = 0; k < now; ++k) sum += messages[k].sum();
             taken += now;
         }

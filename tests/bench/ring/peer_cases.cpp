@@ -1,4 +1,5 @@
 #include "tests/bench/frame/line_round_trip.h"
+#include "tests/bench/ring/backing_off.h"
 #include "tests/bench/ring/flag_ring.h"
 #include "tests/bench/ring/fusion_cases.h"
 #include "tests/bench/ring/peer_queues.h"
@@ -16,6 +17,10 @@ template <template <class> class Queue, class Message>
 constexpr auto same_thread_batch = run_on_one_cpu<Batches, Queue<Message>, Message>;
 template <template <class> class Queue, class Message>
 constexpr auto ping_pong = run_ping_pong<Queue<Message>, Message>;
+
+/// How much of the own rings' speed is the manner of polling.
+template <class Message>
+using PolledFlagRing = BackingOff<FlagRing<Message>>;
 
 #define ONE_TO_ONE(name, Queue)                                                                      \
     {"ring", "same-thread-8", name, per_message, same_thread<Queue, Message8>, Side::peer, 1},       \
@@ -54,6 +59,10 @@ EXO_BENCH_CASES const Case cases[] = {
     MANY_BATCHES("moodycamel ConcurrentQueue", ConcurrentQueue),
     MANY_BATCHES("rte_ring MP/MC", DpdkMpMc),
     MANY_BATCHES("mutex + deque", MutexDeque),
+    {"ring", "two-cpus-8", "flag ring, backing off", per_message, two_cpus<PolledFlagRing, Message8>,
+     Side::peer, 2},
+    {"ring", "two-cpus-56", "flag ring, backing off", per_message, two_cpus<PolledFlagRing, Message56>,
+     Side::peer, 2},
     {"ring", "ping-pong-8", "bare line", per_round_trip, run_line_round_trip, Side::bound, 2},
     {"ring", "ping-pong-56", "bare line", per_round_trip, run_line_round_trip, Side::bound, 2},
 };
