@@ -1,5 +1,7 @@
 #include "guest/kernel/selftest.h"
 
+#include <algorithm>
+
 #include "guest/kernel/json.h"
 #include "guest/kernel/services.h"
 
@@ -12,9 +14,11 @@ namespace {
 
 /// "guest/memory/heap.cpp": the path from the top of the project on, however the compiler was called.
 std::string_view short_path(std::string_view path) {
+    std::size_t start = 0;
     for (const std::string_view top : {"/guest/", "/tests/", "/shared/"})
-        if (const std::size_t at = path.rfind(top); at != std::string_view::npos) return path.substr(at + 1);
-    return path;
+        if (const std::size_t at = path.rfind(top); at != std::string_view::npos)
+            start = std::max(start, at + 1);
+    return path.substr(start);
 }
 
 void print_text(const SelfTest& test, const TestReport& report, std::uint64_t us, TextSink& out) {
