@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
 
 namespace exo::vmm {
 
@@ -13,6 +15,13 @@ class Clock {
     /// Wall clock, UTC.
     virtual std::chrono::system_clock::time_point wall() const = 0;
 };
+
+/// A point in time by the clock of those who have it; none for never.
+using Deadline = std::optional<std::chrono::nanoseconds>;
+
+constexpr Deadline earlier(Deadline one, Deadline other) {
+    return one && other ? std::min(one, other) : one ? one : other;
+}
 
 class SystemClock final : public Clock {
   public:

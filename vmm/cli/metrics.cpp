@@ -79,6 +79,13 @@ Json disk(const DiskReport& report) {
             {"bad_descriptors", counters.bad_descriptors},
             {"completion_ring_full", counters.held_back},
             {"resets", counters.resets},
+            {"polls",
+             {{"found", report.polls.found},
+              {"in_vain", report.polls.in_vain},
+              {"gave_way", report.polls.gave_way},
+              {"microseconds",
+               std::chrono::duration_cast<std::chrono::microseconds>(report.polls.time).count()}}},
+            {"delayed_by_limit", report.delayed},
             {"fault", report.fault.empty() ? Json() : Json(report.fault)}};
 }
 

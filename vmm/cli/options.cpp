@@ -90,8 +90,10 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
            "A disk image, a block device, or an NBD export (nbd://HOST/NAME, nbd+unix:///NAME?socket=FILE); may "
            "be given again. It is a fusion-blk device, or with "
            "'type=virtio' a virtio one, which firmware and Linux know. 'readonly' refuses writes, 'direct' "
-           "goes past the host's page cache")
-        ->type_name("FILE[,type=virtio][,readonly][,direct]")
+           "goes past the host's page cache. Its I/O thread polls for up to 'poll' microseconds before it "
+           "sleeps (what suits the host; 0: never). 'queues': up to 16 (one a vCPU). 'iops' and 'bytes': "
+           "what the guest gets a second, no more")
+        ->type_name("FILE[,type=virtio][,readonly][,direct][,poll=US][,queues=N][,iops=N][,bytes=SIZE]")
         ->expected(1)
         ->take_all();
     run->add_option("--metrics", text.metrics, "Write exits, I/O counts and boot times there at the end")
@@ -275,6 +277,57 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
 
 }  // namespace
 
+namespace {
+
+constexpr char disk_properties[] =
+    "They are readonly, direct, type=fusion|virtio, poll=MICROSECONDS, queues=N, iops=N and bytes=SIZE; a "
+    "file "
+    "name must not hold a comma.";
+
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool whole = error == std::errc{} && end == text.data() + text.size();
+    return whole && number >= least && number <= most ? std::optional(number) : std::nullopt;
+}
+
+/// One property; false when there is none like it.
+bool take_property(std::string_view word, DiskOption& disk) {
+    constexpr std::uint64_t longest_poll = 1'000'000;
+    constexpr std::uint64_t any = 1'000'000'000'000'000;
+    const std::size_t equals = word.find('=');
+    const std::string_view key = word.substr(0, equals);
+    const std::string_view value = equals == std::string_view::npos ? "" : word.substr(equals + 1);
+    if (word == "readonly") return disk.read_only = true;
+    if (word == "direct") return disk.direct = true;
+    if (key == "type") {
+        disk.kind = value == "virtio" ? DiskKind::virtio : DiskKind::fusion;
+        return value == "virtio" || value == "fusion";
+    }
+    if (key == "bytes") {
+        const auto size = parse_size(value);
+        disk.rates.bytes = size.value_or(0);
+        return size && *size > 0;
+    }
+    const bool polls = key == "poll";
+    const auto number = parse_number(value, polls ? 0 : 1,
+                                     polls             ? longest_poll
+                                     : key == "queues" ? most_disk_queues
+                                                       : any);
+    if (!number) return false;
+    if (polls)
+        disk.poll = std::chrono::microseconds(*number);
+    else if (key == "queues")
+        disk.queues = static_cast<unsigned>(*number);
+    else if (key == "iops")
+        disk.rates.operations = *number;
+    else
+        return false;
+    return true;
+}
+
+}  // namespace
+
 Result<DiskOption> parse_disk(const std::string& text) {
     const std::string what = fmt::format("cannot use --disk {}", text);
     std::size_t at = text.find(',');
@@ -284,18 +337,8 @@ Result<DiskOption> parse_disk(const std::string& text) {
         const std::size_t next = text.find(',', at + 1);
         const std::string word = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
         at = next;
-        if (word == "readonly")
-            disk.read_only = true;
-        else if (word == "direct")
-            disk.direct = true;
-        else if (word == "type=virtio")
-            disk.kind = DiskKind::virtio;
-        else if (word == "type=fusion")
-            disk.kind = DiskKind::fusion;
-        else
-            return fail(what, fmt::format("'{}' is no property of a disk", word),
-                        "They are readonly, direct, type=fusion and type=virtio; a file name must not hold a "
-                        "comma.");
+        if (!take_property(word, disk))
+            return fail(what, fmt::format("'{}' is no property of a disk", word), disk_properties);
     }
     return disk;
 }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -12,12 +14,15 @@
 
 namespace exo::vmm {
 
-/// --disk FILE[,type=fusion|virtio][,readonly][,direct]
+/// --disk FILE and what may follow it, after commas.
 struct DiskOption {
     std::string path;
     DiskKind kind = DiskKind::fusion;
     bool read_only = false;
     bool direct = false;
+    unsigned queues = 0;                                 ///< 0 for as many as suit the machine
+    std::optional<std::chrono::microseconds> poll = {};  ///< 0 for never; none for what suits the host
+    DiskRates rates = {};
 };
 
 /// How the guest starts.

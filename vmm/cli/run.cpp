@@ -97,8 +97,12 @@ MachineConfig Run::config() const {
         config.kernel = inputs_.kernel;
     }
     for (std::size_t i = 0; i < inputs_.disks.size(); ++i)
-        config.disks.push_back(
-            {.name = options_.disks[i].path, .disk = *inputs_.disks[i], .kind = options_.disks[i].kind});
+        config.disks.push_back({.name = options_.disks[i].path,
+                                .disk = *inputs_.disks[i],
+                                .kind = options_.disks[i].kind,
+                                .queues = options_.disks[i].queues,
+                                .poll_cap = options_.disks[i].poll,
+                                .rates = options_.disks[i].rates});
     return config;
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -10,6 +13,8 @@
 #include "vmm/base/event_fd.h"
 #include "vmm/base/file_descriptor.h"
 #include "vmm/base/timer_fd.h"
+#include "vmm/devices/poll_budget.h"
+#include "vmm/devices/pollers.h"
 #include "vmm/devices/queue_device.h"
 
 namespace exo::vmm {
@@ -17,10 +22,13 @@ namespace exo::vmm {
 /// The I/O thread of one device: waits for doorbells and completions and has the device serve them.
 class DeviceThread {
   public:
-    /// @param clock  the device's; both outlive the thread
-    /// @param name   what the host shows for the thread; 15 characters of it count
+    /// @param clock    the device's; device, clock and pollers outlive the thread
+    /// @param name     what the host shows for the thread; 15 characters of it count
+    /// @param pollers  of the machine
+    /// @param poll_cap how long it polls for work at most; 0 for never, none for what suits the host
     static Result<std::unique_ptr<DeviceThread>> create(QueueDevice& device, const Clock& clock,
-                                                        std::string name);
+                                                        std::string name, Pollers& pollers,
+                                                        std::optional<std::chrono::nanoseconds> poll_cap);
     /// Stops.
     ~DeviceThread();
     DeviceThread(const DeviceThread&) = delete;
@@ -35,17 +43,31 @@ class DeviceThread {
     /// in its registers and the guest's memory, until start(). While the guest does not run.
     void pause();
 
+    /// After stop().
+    const PollCounters& polls() const { return polls_; }
+
   private:
-    DeviceThread(QueueDevice& device, const Clock& clock, std::string name, FileDescriptor waiter,
-                 EventFd stop, TimerFd timer);
+    enum class PollEnd : std::uint8_t { found, in_vain, gave_way, stopped };
+
+    DeviceThread(QueueDevice& device, const Clock& clock, std::string name, Pollers& pollers,
+                 FileDescriptor waiter, EventFd stop, TimerFd timer);
+    std::chrono::nanoseconds measure_signal_cost() const;
     Result<void> watch(int fd) const;
-    void run() const;
+    void run();
+    std::chrono::nanoseconds poll(std::chrono::nanoseconds idle_since);
+    bool serve_all() const;
+    PollEnd poll_until(std::chrono::nanoseconds end);
+    void count(PollEnd end, std::chrono::nanoseconds time);
     void wait() const;
     void quiesce() const;
 
     QueueDevice& device_;
     const Clock& clock_;
     std::string name_;
+    Pollers& pollers_;
+    std::chrono::nanoseconds signal_cost_{0};
+    PollBudget budget_{std::chrono::nanoseconds(0)};
+    PollCounters polls_;
     FileDescriptor waiter_;  // an epoll instance
     EventFd stop_;
     TimerFd timer_;

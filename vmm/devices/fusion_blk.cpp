@@ -42,11 +42,11 @@ void FusionBlk::connect_interrupt(std::uint32_t vector, InterruptLine& line) {
     lines_[vector] = &line;
 }
 
-bool FusionBlk::service() {
+bool FusionBlk::service(Pass pass) {
     bool more = false;
     {
         const std::lock_guard lock(mutex_);
-        more = work();
+        more = work(pass);
     }
     raise_interrupts();
     return more;
@@ -54,35 +54,43 @@ bool FusionBlk::service() {
 
 /// The disk is reaped twice: what ends while it is submitted (from memory, or from the page cache) goes out
 /// with the same notification.
-bool FusionBlk::work() {
+bool FusionBlk::work(Pass pass) {
     shared_.now = clock_.now();
-    deadline_.reset();
-    bool more = reap();
-    for (Queue& queue : queues_) {
-        if (queue.engine) queue.engine->pick_up(shared_);
+    if (status_ == DeviceStatus::resetting) disk_.cancel();
+    std::size_t found = reap();
+    for (std::size_t i = 0; i < queues_.size(); ++i) {
+        Queue& queue = queues_[(first_queue_ + i) % queues_.size()];
+        if (queue.engine) found += queue.engine->pick_up(shared_, pass);
     }
+    first_queue_ = (first_queue_ + 1) % queues_.size();
     if (!shared_.batch.empty()) {
         disk_.submit(shared_.batch);
         shared_.batch.clear();
         shared_.now = clock_.now();
-        more |= reap();
+        found += reap();
     }
-    for (Queue& queue : queues_) {
-        if (!queue.engine) continue;
-        bool interrupt = queue.engine->publish(shared_);
-        more |= !queue.engine->settle(shared_);
-        interrupt |= queue.engine->coalesced_interrupt(shared_);
-        if (interrupt) due_.push_back(queue.registers.vector);
-        deadline_ = earlier(deadline_, queue.engine->deadline());
-        if (queue.engine->broken()) {
-            queue.registers.state = QueueState::broken;
-            status_ = DeviceStatus::failed;
-        }
-    }
-    return more;
+    bool more = std::exchange(more_completions_, false);
+    deadline_ = disk_.deadline();
+    for (Queue& queue : queues_)
+        if (queue.engine) more |= finish_pass(queue, pass);
+    return more || (pass == Pass::poll && found > 0);
 }
 
-bool FusionBlk::reap() {
+/// True when the queue has more to do at once.
+bool FusionBlk::finish_pass(Queue& queue, Pass pass) {
+    bool interrupt = queue.engine->publish(shared_);
+    const bool settled = queue.engine->settle(shared_, pass);
+    interrupt |= queue.engine->coalesced_interrupt(shared_);
+    if (interrupt) due_.push_back(queue.registers.vector);
+    deadline_ = earlier(deadline_, queue.engine->deadline());
+    if (queue.engine->broken()) {
+        queue.registers.state = QueueState::broken;
+        status_ = DeviceStatus::failed;
+    }
+    return !settled;
+}
+
+std::size_t FusionBlk::reap() {
     std::array<DiskCompletion, 64> completions;
     const std::size_t count = disk_.reap(completions);
     for (const DiskCompletion& completion : std::span(completions).first(count)) {
@@ -91,8 +99,9 @@ bool FusionBlk::reap() {
         auto& engine = queues_[completion.cookie >> 32].engine;
         if (engine) engine->complete(completion, shared_);
     }
+    more_completions_ |= count == completions.size();
     end_reset();
-    return count == completions.size();
+    return count;
 }
 
 /// Outside the lock, which a vCPU may hold the MSI-X table's lock and wait for. So an interrupt may follow a
@@ -123,6 +132,7 @@ void FusionBlk::reset_locked() {
     status_ = DeviceStatus::resetting;
     ++shared_.counters.resets;
     end_reset();
+    if (status_ == DeviceStatus::resetting) doorbells_.ring(0);
 }
 
 void FusionBlk::end_reset() {

@@ -47,7 +47,8 @@ class FusionBlk final : public QueueDevice {
     /// Stands for a write of any value to block::bar::doorbell(queue).
     int doorbell_fd(std::uint32_t queue) const override { return doorbells_.fd(queue); }
     int completion_fd() const override { return disk_.completion_fd(); }
-    bool service() override;
+    using QueueDevice::service;
+    bool service(Pass pass) override;
     Deadline deadline() const override { return deadline_; }
     void reset() override;
     bool quiescent() const override;
@@ -88,8 +89,9 @@ class FusionBlk final : public QueueDevice {
 
     void reset_locked();
     void end_reset();
-    bool work();
-    bool reap();
+    bool work(Pass pass);
+    std::size_t reap();
+    bool finish_pass(Queue& queue, Pass pass);
     void raise_interrupts();
 
     Disk& disk_;
@@ -104,9 +106,12 @@ class FusionBlk final : public QueueDevice {
     std::uint64_t driver_features_ = 0;
     std::uint32_t queue_select_ = 0;
     std::vector<Queue> queues_;
+    std::size_t first_queue_ = 0;  // that the next pass begins with, so that none starves the others
 
-    Deadline deadline_;               // of the I/O thread alone
-    std::vector<std::uint32_t> due_;  // vectors to raise when the lock is free; of the I/O thread alone
+    // Of the I/O thread alone.
+    bool more_completions_ = false;  // the disk may have, in this pass
+    Deadline deadline_;
+    std::vector<std::uint32_t> due_;  // vectors to raise when the lock is free
 };
 
 }  // namespace exo::vmm

@@ -13,7 +13,7 @@ using block::Status;
 
 /// Requests that one pass takes from a queue, so that a guest which submits without end cannot keep the
 /// device from its other work.
-constexpr std::uint32_t pick_up_limit = 64;
+constexpr std::size_t pick_up_limit = 64;
 
 std::expected<fusion::Ring, QueueState> attach_ring(const GuestMemory& memory, GuestAddress address,
                                                     std::uint32_t capacity) {
@@ -60,13 +60,24 @@ bool FusionBlkQueue::has_room(const FusionBlkShared& shared) const {
     return finished_.size() < idle_.size() && shared.in_flight < shared.depth_limit;
 }
 
-void FusionBlkQueue::pick_up(FusionBlkShared& shared) {
+std::size_t FusionBlkQueue::pick_up(FusionBlkShared& shared, Pass pass) {
     more_ = false;
-    if (barrier_waits_ && !start_barrier(shared)) return;
-    for (std::uint32_t taken = 0; taken < pick_up_limit; ++taken) {
-        if (broken_ || barrier_waits_ || barrier_runs_ || !has_room(shared) || !take_next(shared)) return;
+    if (pass == Pass::poll) wake();
+    if (barrier_waits_ && !start_barrier(shared)) return 0;
+    std::size_t taken = 0;
+    for (; taken < pick_up_limit; ++taken) {
+        if (broken_ || barrier_waits_ || barrier_runs_ || !has_room(shared) || !take_next(shared))
+            return taken;
     }
     more_ = true;
+    return taken;
+}
+
+/// From here on the guest need not ring.
+void FusionBlkQueue::wake() {
+    if (!asleep_) return;
+    submissions_.finish_sleep();
+    asleep_ = false;
 }
 
 bool FusionBlkQueue::take_next(FusionBlkShared& shared) {
@@ -77,10 +88,7 @@ bool FusionBlkQueue::take_next(FusionBlkShared& shared) {
         broken_ = message.error() == fusion::ReceiveError::corrupt;
         return !broken_;
     }
-    if (asleep_) {
-        submissions_.finish_sleep();
-        asleep_ = false;
-    }
+    wake();
     take(*message, shared);
     return true;
 }
@@ -207,11 +215,11 @@ bool FusionBlkQueue::publish(FusionBlkShared& shared) {
     return due;
 }
 
-bool FusionBlkQueue::settle(FusionBlkShared& shared) {
+bool FusionBlkQueue::settle(FusionBlkShared& shared, Pass pass) {
     publish_control(shared);
     bool settled = !more_;
     const bool wants_submissions = !broken_ && !barrier_waits_ && !barrier_runs_ && has_room(shared);
-    if (settled && wants_submissions) {
+    if (settled && wants_submissions && pass == Pass::rest) {
         // Asleep already, there may yet be requests that there was no room for: their doorbell has rung.
         const bool nothing_left = asleep_ ? !submissions_.has_messages() : submissions_.prepare_sleep();
         asleep_ = asleep_ || nothing_left;

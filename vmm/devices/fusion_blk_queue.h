@@ -14,6 +14,7 @@
 #include "vmm/devices/disk_counters.h"
 #include "vmm/devices/fusion_blk_request.h"
 #include "vmm/devices/interrupt_coalescing.h"
+#include "vmm/devices/queue_device.h"
 #include "vmm/devices/service_times.h"
 #include "vmm/storage/disk.h"
 
@@ -52,15 +53,16 @@ class FusionBlkQueue {
     static std::expected<FusionBlkQueue, block::QueueState> attach(const GuestMemory& memory,
                                                                    const Setup& setup);
 
-    /// Takes available requests, a bounded number of them; good ones go to `shared.batch`.
-    void pick_up(FusionBlkShared& shared);
+    /// Takes available requests, a bounded number of them, and returns how many; good ones go to
+    /// `shared.batch`.
+    std::size_t pick_up(FusionBlkShared& shared, Pass pass);
     /// The disk is done with one of them; the low half of the cookie says which.
     void complete(const DiskCompletion& completion, FusionBlkShared& shared);
     /// Gives the guest as many completions as its ring holds. True when an interrupt is due.
     bool publish(FusionBlkShared& shared);
-    /// Ends the pass: tells the guest that doorbells are needed from now on. False when there is more to do
-    /// at once instead.
-    bool settle(FusionBlkShared& shared);
+    /// Ends the pass: before a rest, tells the guest that doorbells are needed from now on. False when there
+    /// is more to do at once instead.
+    bool settle(FusionBlkShared& shared, Pass pass);
     /// After settle(): true when an interrupt is due that was put off for a later position.
     bool coalesced_interrupt(FusionBlkShared& shared);
     /// When that is to be asked again at the latest; none while nothing is put off.
@@ -85,6 +87,7 @@ class FusionBlkQueue {
     FusionBlkQueue(const fusion::Ring& submission, const fusion::Ring& completion, const Setup& setup);
 
     bool has_room(const FusionBlkShared& shared) const;
+    void wake();
     bool take_next(FusionBlkShared& shared);
     void take(const fusion::Message& message, FusionBlkShared& shared);
     void refuse(std::uint32_t tag, block::Status status, FusionBlkShared& shared);

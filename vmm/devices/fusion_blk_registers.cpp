@@ -226,7 +226,7 @@ void FusionBlk::enable(Queue& queue, std::uint32_t index) {
         if (!engine) return;
         queue.engine.emplace(std::move(*engine));
         // From the first request on the guest has to ring; one that lies there already rings for itself.
-        if (!queue.engine->settle(shared_)) doorbells_.ring(index);
+        if (!queue.engine->settle(shared_, Pass::rest)) doorbells_.ring(index);
     }
 }
 

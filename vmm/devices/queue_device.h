@@ -1,21 +1,18 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
-#include <optional>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/io_handler.h"
 #include "vmm/base/state_archive.h"
 
 namespace exo::vmm {
 
-/// A point in time by the clock of those who have it; none for never.
-using Deadline = std::optional<std::chrono::nanoseconds>;
-
-constexpr Deadline earlier(Deadline one, Deadline other) {
-    return one && other ? std::min(one, other) : one ? one : other;
-}
+/// What a pass over the queues leaves behind where it finds nothing more.
+enum class Pass : std::uint8_t {
+    rest,  ///< the guest is asked for doorbells: the thread is about to sleep
+    poll   ///< the guest is asked for none: the thread looks again by itself
+};
 
 /// A device that takes work from queues in guest memory: vCPUs use its registers, one thread calls service().
 class QueueDevice : public IoHandler {
@@ -30,11 +27,12 @@ class QueueDevice : public IoHandler {
     /// An eventfd that tells of completions, -1 for a device that completes within service().
     virtual int completion_fd() const = 0;
 
-    /// One bounded pass over the queues. To be called after a doorbell or a completion, and again while it
-    /// returns true; when it returns false, all that can happen next is announced by one of the descriptors,
-    /// or by deadline().
-    /// One thread at a time.
-    virtual bool service() = 0;
+    /// One bounded pass over the queues, by one thread at a time. `rest`: to be called after a doorbell or a
+    /// completion, and again while it returns true; when it returns false, all that can happen next is
+    /// announced by one of the descriptors, or by deadline(). `poll`: true when it found anything; before the
+    /// thread sleeps there must be a pass to rest.
+    virtual bool service(Pass pass) = 0;
+    bool service() { return service(Pass::rest); }
     /// For the same thread, after a pass: when the next one is due whatever happens, by the device's clock.
     virtual Deadline deadline() const { return {}; }
 

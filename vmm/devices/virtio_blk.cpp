@@ -64,15 +64,21 @@ void VirtioBlk::stop() {
 
 /// The disk is reaped twice: what ends while it is submitted (from memory, or from the page cache) goes out
 /// with the same interrupt.
-bool VirtioBlk::work(std::span<std::optional<Virtqueue>> queues) {
+bool VirtioBlk::work(std::span<std::optional<Virtqueue>> queues, Pass pass) {
+    found_ = false;
     bool more = reap(queues);
-    for (std::uint32_t i = 0; i < queues.size(); ++i)
-        if (queues[i]) more |= pick_up(i, *queues[i]);
+    const auto count = static_cast<std::uint32_t>(queues.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const std::uint32_t index = (first_queue_ + i) % count;
+        if (queues[index]) more |= pick_up(index, *queues[index]);
+    }
+    first_queue_ = (first_queue_ + 1) % count;
     if (!batch_.empty()) {
         submit();
         more |= reap(queues);
     }
-    for (std::uint32_t i = 0; i < queues.size(); ++i) {
+    if (pass == Pass::poll) return more || found_;
+    for (std::uint32_t i = 0; i < count; ++i) {
         // Without room the next completion brings us back, and no doorbell is needed.
         if (queues[i] && has_room(queues_[i])) more |= !queues[i]->ask_for_doorbell();
     }
@@ -85,6 +91,7 @@ bool VirtioBlk::pick_up(std::uint32_t index, Virtqueue& queue) {
     queue.refuse_doorbells();
     for (std::uint32_t taken = 0; taken < pick_up_limit; ++taken) {
         if (!has_room(requests) || !queue.pop(chain_)) return false;
+        found_ = true;
         const std::uint32_t entry = requests.idle.back();
         VirtioBlkRequest& request = requests.entries[entry];
         if (!parse_virtio_blk(chain_, limits_, request)) {
@@ -119,6 +126,7 @@ void VirtioBlk::submit() {
 bool VirtioBlk::reap(std::span<std::optional<Virtqueue>> queues) {
     std::array<DiskCompletion, 64> completions;
     const std::size_t count = disk_.reap(completions);
+    found_ |= count > 0;
     for (const DiskCompletion& completion : std::span(completions).first(count)) {
         --in_flight_;
         const auto index = static_cast<std::uint32_t>(completion.cookie >> 32);

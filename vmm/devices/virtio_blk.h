@@ -29,7 +29,9 @@ class VirtioBlk final : public VirtioDevice {
     std::uint32_t queue_count() const override { return static_cast<std::uint32_t>(queues_.size()); }
     int completion_fd() const override { return disk_.completion_fd(); }
     void start(std::uint64_t features) override { limits_.features = features; }
-    bool work(std::span<std::optional<Virtqueue>> queues) override;
+    bool work(std::span<std::optional<Virtqueue>> queues, Pass pass) override;
+    Deadline deadline() const override { return disk_.deadline(); }
+    void abandon() override { disk_.cancel(); }
     void stop() override;
     bool quiescent() const override { return in_flight_ == 0; }
 
@@ -56,6 +58,8 @@ class VirtioBlk final : public VirtioDevice {
     std::vector<Requests> queues_;
     std::size_t in_flight_ = 0;
     std::vector<DiskRequest> batch_;  ///< picked up in this pass, for the disk
+    std::uint32_t first_queue_ = 0;   ///< that the next pass begins with, so that none starves the others
+    bool found_ = false;              ///< something to do in this pass
     DescriptorChain chain_;
     DiskCounters counters_;
 };

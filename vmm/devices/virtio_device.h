@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "vmm/devices/queue_device.h"
 #include "vmm/devices/virtqueue.h"
 
 namespace exo::vmm {
@@ -24,8 +25,12 @@ class VirtioDevice {
     /// The driver is ready, with these features.
     virtual void start(std::uint64_t features) = 0;
     /// One bounded pass over the queues that there are; those that are not set up, or have been taken away by
-    /// a reset, are empty. True when there is more to do at once.
-    virtual bool work(std::span<std::optional<Virtqueue>> queues) = 0;
+    /// a reset, are empty. Returns as QueueDevice::service() does.
+    virtual bool work(std::span<std::optional<Virtqueue>> queues, Pass pass) = 0;
+    /// When the next pass is due whatever happens.
+    virtual Deadline deadline() const { return {}; }
+    /// During a reset, before each pass: what has not been started need not be.
+    virtual void abandon() {}
     /// After a reset, once the device is quiescent.
     virtual void stop() = 0;
     /// No request is under way that touches guest memory.

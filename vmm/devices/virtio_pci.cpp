@@ -257,6 +257,7 @@ void VirtioPci::begin_reset() {
     config_interrupt_ = false;
     ++counters_.resets;
     end_reset();
+    if (state_.resetting) doorbells_.ring(0);
 }
 
 void VirtioPci::end_reset() {
@@ -271,11 +272,11 @@ bool VirtioPci::quiescent() const {
     return device_.quiescent();
 }
 
-bool VirtioPci::service() {
+bool VirtioPci::service(Pass pass) {
     bool more = false;
     {
         const std::lock_guard lock(mutex_);
-        more = work();
+        more = work(pass);
     }
     // Outside the lock, which a vCPU may hold the MSI-X table's lock and wait for.
     for (const std::uint16_t vector : due_) lines_[vector]->raise();
@@ -283,8 +284,9 @@ bool VirtioPci::service() {
     return more;
 }
 
-bool VirtioPci::work() {
-    const bool more = device_.work(queues_);
+bool VirtioPci::work(Pass pass) {
+    if (state_.resetting) device_.abandon();
+    const bool more = device_.work(queues_, pass);
     end_reset();
     for (std::size_t i = 0; i < queues_.size(); ++i) {
         if (!queues_[i] || queues_[i]->fault() == QueueFault::none) continue;

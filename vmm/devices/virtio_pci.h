@@ -75,7 +75,9 @@ class VirtioPci final : public QueueDevice {
     std::uint32_t queue_count() const override { return doorbells_.count(); }
     int doorbell_fd(std::uint32_t queue) const override { return doorbells_.fd(queue); }
     int completion_fd() const override { return device_.completion_fd(); }
-    bool service() override;
+    using QueueDevice::service;
+    bool service(Pass pass) override;
+    Deadline deadline() const override { return device_.deadline(); }
     void reset() override;
     bool quiescent() const override;
 
@@ -107,7 +109,7 @@ class VirtioPci final : public QueueDevice {
     void fail(std::size_t queue, QueueFault fault);
     void begin_reset();
     void end_reset();
-    bool work();
+    bool work(Pass pass);
     void announce();
     void interrupt(std::uint16_t vector, std::uint8_t isr_bit);
 

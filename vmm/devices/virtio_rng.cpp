@@ -22,7 +22,7 @@ void VirtioRng::from_kernel(std::span<std::byte> bytes) {
     }
 }
 
-bool VirtioRng::work(std::span<std::optional<Virtqueue>> queues) {
+bool VirtioRng::work(std::span<std::optional<Virtqueue>> queues, Pass) {
     if (!queues[0]) return false;
     Virtqueue& queue = *queues[0];
     queue.refuse_doorbells();

@@ -18,7 +18,7 @@ class VirtioRng final : public VirtioDevice {
     std::span<const std::byte> configuration() const override { return {}; }
     std::uint32_t queue_count() const override { return 1; }
     void start(std::uint64_t) override {}
-    bool work(std::span<std::optional<Virtqueue>> queues) override;
+    bool work(std::span<std::optional<Virtqueue>> queues, Pass pass) override;
     void stop() override {}
     bool quiescent() const override { return true; }
 

@@ -183,11 +183,19 @@ bool Virtqueue::interrupt_due() {
 }
 
 void Virtqueue::refuse_doorbells() {
-    // With event indices the one that was asked for has passed, and no other was.
-    if (!event_index_) store(word(device_area_, flags_offset), virtio::used_no_notify);
+    if (!asked_) return;
+    asked_ = false;
+    // An event index cannot be taken back, but put as far away as there are entries.
+    constexpr std::uint16_t far = 0x8000;
+    if (event_index_)
+        store(word(device_area_, used_entry(size_)),
+              static_cast<std::uint16_t>(position_.next_available + far));
+    else
+        store(word(device_area_, flags_offset), virtio::used_no_notify);
 }
 
 bool Virtqueue::ask_for_doorbell() {
+    asked_ = true;
     if (event_index_)
         store(word(device_area_, used_entry(size_)), position_.next_available);
     else

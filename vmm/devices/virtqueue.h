@@ -108,6 +108,7 @@ class Virtqueue {
     std::uint16_t size_;
     bool event_index_;
     bool indirect_;
+    bool asked_ = true;  ///< for doorbells, as every queue does at first
     Position position_;
     QueueFault fault_ = QueueFault::none;
 };

@@ -2,9 +2,9 @@
 
 namespace exo::vmm {
 
-Result<std::unique_ptr<AttachedDevice>> AttachedDevice::create(const Host& host, QueueDevice& device,
-                                                               const PciDeviceSpec& spec,
-                                                               const DoorbellPlacement& doorbells) {
+Result<std::unique_ptr<AttachedDevice>> AttachedDevice::create(
+    const Host& host, QueueDevice& device, const PciDeviceSpec& spec, const DoorbellPlacement& doorbells,
+    std::optional<std::chrono::nanoseconds> poll_cap) {
     std::unique_ptr<AttachedDevice> made(new AttachedDevice);
     made->device_ = &device;
     made->function_ = std::make_unique<PciDevice>(spec);
@@ -22,7 +22,7 @@ Result<std::unique_ptr<AttachedDevice>> AttachedDevice::create(const Host& host,
     made->doorbells_ = std::make_unique<KvmDoorbells>(host.vm, doorbells, std::move(events), host.broken);
     made->function_->set_bar_listener(made->doorbells_.get());
 
-    auto thread = DeviceThread::create(device, host.clock, spec.name);
+    auto thread = DeviceThread::create(device, host.clock, spec.name, host.pollers, poll_cap);
     if (!thread) return std::unexpected(thread.error());
     made->thread_ = std::move(*thread);
     return made;

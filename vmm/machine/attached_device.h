@@ -25,13 +25,15 @@ class AttachedDevice {
         Vm& vm;
         MsiRoutes& routes;
         const Clock& clock;
+        Pollers& pollers;
         std::function<void(const Error&)> broken;  ///< KVM refused a route or doorbell while the guest ran
     };
 
-    /// `device` outlives this, and `spec`'s BAR leads to it.
+    /// `device` outlives this, and `spec`'s BAR leads to it. `poll_cap` as for DeviceThread.
     static Result<std::unique_ptr<AttachedDevice>> create(const Host& host, QueueDevice& device,
                                                           const PciDeviceSpec& spec,
-                                                          const DoorbellPlacement& doorbells);
+                                                          const DoorbellPlacement& doorbells,
+                                                          std::optional<std::chrono::nanoseconds> poll_cap);
 
     PciFunction& function() { return *function_; }
     Result<void> start() { return thread_->start(); }
@@ -41,6 +43,8 @@ class AttachedDevice {
     void pause() { thread_->pause(); }
     /// While it is paused or has not started.
     void exchange_state(StateArchive& archive) { device_->exchange_state(archive); }
+    /// After stop().
+    const PollCounters& polls() const { return thread_->polls(); }
     Msix::Counts interrupts() const { return function_->msix()->counts(); }
 
   private:

@@ -19,7 +19,8 @@ class EntropyDevice {
         if (!transport) return std::unexpected(transport.error());
         made->transport_ = std::move(*transport);
         const PciDeviceSpec spec = virtio_spec("entropy", made->device_, *made->transport_);
-        auto attached = AttachedDevice::create(host, *made->transport_, spec, virtio_doorbells);
+        auto attached = AttachedDevice::create(host, *made->transport_, spec, virtio_doorbells,
+                                               std::chrono::nanoseconds(0));
         if (!attached) return std::unexpected(attached.error());
         made->attached_ = std::move(*attached);
         return made;

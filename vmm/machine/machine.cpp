@@ -107,7 +107,8 @@ Machine::Machine(GuestRam ram, Vm vm, EventFd ended, const MachineConfig& config
       vm_(std::move(vm)),
       routes_([this](std::span<const MsiRoute> routes) { return vm_.set_routes(routes); }),
       serial_pin_(vm_, layout::serial_irq),
-      sci_(vm_, layout::sci_irq) {}
+      sci_(vm_, layout::sci_irq),
+      pollers_(usable_cpus(), config.cpus) {}
 
 Machine::~Machine() {
     stop();
@@ -152,7 +153,8 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
     if (!made) return std::unexpected(made.error());
     platform_ = std::move(*made);
     if (config.trace_io.empty()) return {};
-    const std::vector<unsigned> disk_vectors(config.disks.size(), cpus_);
+    std::vector<unsigned> disk_vectors;
+    for (const DiskConfig& disk : config.disks) disk_vectors.push_back(disk_queues(disk, cpus_));
     auto trace = IoTrace::create(config.trace_io, platform, disk_vectors);
     if (!trace) return std::unexpected(trace.error());
     trace_ = std::move(*trace);
@@ -161,7 +163,7 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
 }
 
 Result<void> Machine::create_devices(const MachineConfig& config) {
-    const AttachedDevice::Host host{vm_, routes_, outside_.clock,
+    const AttachedDevice::Host host{vm_, routes_, outside_.clock, pollers_,
                                     [this](const Error& error) { die(error.message()); }};
     std::uint8_t slot = layout::first_device_slot;
     for (const DiskConfig& disk : config.disks) {

@@ -16,6 +16,7 @@
 #include "vmm/base/clock.h"
 #include "vmm/base/error.h"
 #include "vmm/base/event_fd.h"
+#include "vmm/devices/pollers.h"
 #include "vmm/kvm/msi_routes.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -138,6 +139,7 @@ class Machine final : private MachineEvents {
     MsiRoutes routes_;
     KvmPin serial_pin_;
     KvmPin sci_;
+    Pollers pollers_;  ///< outlives the devices
     std::optional<KvmFlashMapping> flash_mapping_;
     std::unique_ptr<IoTrace> trace_;
     std::vector<std::unique_ptr<MachineDisk>> disks_;  ///< outlive the PCI bus that leads to them

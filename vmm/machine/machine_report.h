@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vmm/devices/disk_counters.h"
+#include "vmm/devices/poll_budget.h"
 #include "vmm/kvm/exit.h"
 #include "vmm/kvm/statistics.h"
 #include "vmm/machine/io_bus.h"
@@ -44,6 +45,8 @@ struct BootTimeline {
 struct DiskReport {
     std::string name;
     DiskCounters counters;
+    PollCounters polls;
+    std::uint64_t delayed = 0;  ///< requests that waited for the limit of the rate
     Msix::Counts interrupts;
     std::string fault = {};  ///< what the driver did wrong last; empty for nothing
 };

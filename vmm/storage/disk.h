@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "vmm/base/clock.h"
+
 namespace exo::vmm {
 
 /// What a disk is, taken once when it is opened.
@@ -65,6 +67,11 @@ class Disk {
     /// An eventfd that becomes readable when there are completions to reap. The caller reads it empty before
     /// it reaps.
     virtual int completion_fd() const = 0;
+
+    /// When reap() is due even if that descriptor says nothing, by the clock of whoever made the disk.
+    virtual Deadline deadline() const { return {}; }
+    /// Ends all requests that wait for something else than the medium, with ECANCELED.
+    virtual void cancel() {}
 };
 
 }  // namespace exo::vmm

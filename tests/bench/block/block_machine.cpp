@@ -85,7 +85,7 @@ vmm::Result<void> BlockMachine::start_device(const Setup& setup) {
     device_->connect_interrupt(0, interrupt_);
     if (!setup.device_cpu) return {};
     const OnCpu there(*setup.device_cpu);
-    auto thread = vmm::DeviceThread::create(*device_, clock_, "bench-disk");
+    auto thread = vmm::DeviceThread::create(*device_, clock_, "bench-disk", pollers_, std::nullopt);
     if (!thread) return std::unexpected(thread.error());
     thread_ = std::move(*thread);
     return thread_->start();

@@ -72,6 +72,7 @@ class BlockMachine final : guest::InterruptSupply {
     HostedTime& time_;
     test::GuestRam ram_{8u << 20};
     vmm::SystemClock clock_;
+    vmm::Pollers pollers_{vmm::usable_cpus(), 1};
     FutexInterrupt interrupt_;
     std::optional<TemporaryImage> image_;
     std::unique_ptr<vmm::Disk> storage_;

@@ -27,7 +27,10 @@ RunMetrics sample() {
     metrics.report.exits.by_reason[1] = 5;
     metrics.report.kvm = {{"exits", 99}};
     metrics.report.ports = {{"serial", 3, 4}, {"rtc", 0, 0}};
-    DiskReport disk{.name = "a \"b\".img", .counters = {}, .interrupts = {}};
+    DiskReport disk;
+    disk.name = "a \"b\".img";
+    disk.polls = {.found = 9, .in_vain = 4, .gave_way = 1, .time = 2500us};
+    disk.delayed = 6;
     disk.counters.reads = 11;
     disk.counters.completions[1] = 2;
     disk.counters.completions[3] = 1;
@@ -51,6 +54,11 @@ TEST(Metrics, TheDocumentHoldsWhatHappened) {
     EXPECT_EQ(json["disks"][0]["file"], "a \"b\".img");
     EXPECT_EQ(json["disks"][0]["reads"], 11);
     EXPECT_EQ(json["disks"][0]["failed"], 3);
+    EXPECT_EQ(json["disks"][0]["polls"]["found"], 9);
+    EXPECT_EQ(json["disks"][0]["polls"]["in_vain"], 4);
+    EXPECT_EQ(json["disks"][0]["polls"]["gave_way"], 1);
+    EXPECT_EQ(json["disks"][0]["polls"]["microseconds"], 2500);
+    EXPECT_EQ(json["disks"][0]["delayed_by_limit"], 6);
 }
 
 TEST(Metrics, AFileNameThatIsNoUtf8DoesNotSpoilTheDocument) {

@@ -125,6 +125,22 @@ TEST(Options, DisksThatMakeNoSense) {
     EXPECT_THAT(command.error().message(), HasSubstr("free slots"));
 }
 
+TEST(Options, WhatADiskIsServedWith) {
+    const auto options = run_options(
+        {"--disk", "a.img,poll=20,queues=3,iops=100,bytes=4M", "--disk", "b.img,poll=0", "--disk", "c.img"});
+    EXPECT_EQ(options.disks[0].poll, std::chrono::microseconds(20));
+    EXPECT_EQ(options.disks[0].queues, 3u);
+    EXPECT_EQ(options.disks[0].rates.operations, 100u);
+    EXPECT_EQ(options.disks[0].rates.bytes, 4u << 20);
+    EXPECT_EQ(options.disks[1].poll, std::chrono::microseconds(0));
+    EXPECT_FALSE(options.disks[2].poll);
+    EXPECT_EQ(options.disks[2].queues, 0u);
+    EXPECT_FALSE(options.disks[2].rates.limited());
+    for (const char* wrong : {"poll=", "poll=-1", "poll=1000001", "poll=1us", "queues=0", "queues=17",
+                              "iops=0", "iops=1.5", "bytes=0", "bytes=many", "depth=3", "poll", "type"})
+        expect_run_refused({"--disk", (std::string("a.img,") + wrong).c_str()}, "is no property of a disk");
+}
+
 TEST(Options, KindsOfDisks) {
     const auto options = run_options(
         {"--disk", "a.img,type=virtio,readonly", "--disk", "b.img,type=fusion", "--disk", "c.img"});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -15,8 +16,9 @@ using block::Operation;
 
 class DeviceThreadTest : public DeviceFixture {
   protected:
-    DeviceThreadTest()
-        : thread(std::move(*vmm::DeviceThread::create(*device, system_clock, "disk-under-test"))) {
+    explicit DeviceThreadTest(std::optional<std::chrono::nanoseconds> poll_cap = std::nullopt)
+        : thread(std::move(
+              *vmm::DeviceThread::create(*device, system_clock, "disk-under-test", pollers, poll_cap))) {
         buffer = ram.allocate(4096);
     }
 
@@ -39,6 +41,7 @@ class DeviceThreadTest : public DeviceFixture {
     }
 
     vmm::SystemClock system_clock;
+    vmm::Pollers pollers{2, 1};
     std::unique_ptr<vmm::DeviceThread> thread;
     std::uint64_t buffer = 0;
 };
@@ -136,6 +139,75 @@ TEST_F(DeviceThreadTest, IsIdleWithoutWork) {
     ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     const auto used = (after.tv_sec - before.tv_sec) * 1'000'000'000L + after.tv_nsec - before.tv_nsec;
     EXPECT_LT(used, 50'000'000L);
+}
+
+class PollingThreadTest : public DeviceThreadTest {
+  protected:
+    PollingThreadTest() : DeviceThreadTest(1s) {}
+};
+
+TEST_F(PollingThreadTest, NeedsNoDoorbellsUnderASteadyLoad) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    // How many it takes depends on who else wants the CPUs of this host.
+    std::uint32_t without = 0;
+    for (std::uint32_t tag = 0; tag < 100'000 && without < 100; ++tag) {
+        const bool asked = driver.submit(RawDriver::transfer(Operation::read, tag, 0, buffer));
+        if (asked) driver.doorbell();
+        without += asked ? 0 : 1;
+        ASSERT_TRUE(eventually([&] { return driver.reap().has_value(); })) << tag;
+    }
+    EXPECT_EQ(without, 100u);
+    thread->stop();
+    EXPECT_GT(thread->polls().found, 0u);
+    EXPECT_GT(thread->polls().time, 0ns);
+}
+
+TEST_F(PollingThreadTest, StopsInMidPoll) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    for (std::uint32_t tag = 0; tag < 200; ++tag) ASSERT_TRUE(submit_and_reap(tag));
+    const auto before = std::chrono::steady_clock::now();
+    thread->stop();
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 1s);
+}
+
+class NeverPollingThreadTest : public DeviceThreadTest {
+  protected:
+    NeverPollingThreadTest() : DeviceThreadTest(0s) {}
+};
+
+TEST_F(NeverPollingThreadTest, DoesNotPoll) {
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    for (std::uint32_t tag = 0; tag < 200; ++tag) ASSERT_TRUE(submit_and_reap(tag));
+    thread->stop();
+    const vmm::PollCounters& polls = thread->polls();
+    EXPECT_EQ(polls.found + polls.in_vain + polls.gave_way, 0u);
+}
+
+class SharedLine final : public vmm::InterruptLine {
+  public:
+    void raise() override { ++count; }
+    std::atomic<int> count = 0;
+};
+
+TEST_F(DeviceThreadTest, WakesForADeadline) {
+    SharedLine told;
+    device = std::move(*vmm::FusionBlk::create(ram.memory(), disk, system_clock, {}));
+    device->connect_interrupt(0, told);
+    driver = RawDriver(ram, *device);
+    thread = std::move(*vmm::DeviceThread::create(*device, system_clock, "disk-in-time", pollers, 0s));
+    ASSERT_TRUE(thread->start());
+    driver.set_up();
+    disk.hold = true;
+    for (std::uint32_t tag = 0; tag < 2; ++tag)
+        if (driver.submit(RawDriver::transfer(Operation::read, tag, 0, buffer))) driver.doorbell();
+    ASSERT_TRUE(eventually([&] { return disk.held() == 2; }));
+    ASSERT_TRUE(driver.completions->prepare_sleep_at_most(2));
+    disk.release(1);
+    EXPECT_TRUE(eventually([&] { return told.count == 1; })) << "the other one never ends";
+    disk.release();
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ class OneThread : public testing::Test {
     ScriptedDisk disk;
     std::function<void()> disk_turn;
     vmm::SystemClock clock;
+    vmm::Pollers pollers{2, 1};
     std::unique_ptr<vmm::FusionBlk> device;
     GuestSide guest;
     std::unique_ptr<guest::FusionBlk> driver;
@@ -254,7 +255,7 @@ class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMode>> {
         device = std::move(*vmm::FusionBlk::create(ram.memory(), *disk, clock, {}));
         guest = std::make_unique<GuestSide>(ram, *device);
         device->connect_interrupt(0, guest->line());
-        thread = std::move(*vmm::DeviceThread::create(*device, clock, "disk-test"));
+        thread = std::move(*vmm::DeviceThread::create(*device, clock, "disk-test", pollers, std::nullopt));
         ASSERT_TRUE(thread->start());
         auto made = guest::FusionBlk::create(guest->function(), guest->services());
         ASSERT_TRUE(made) << made.error().why;
@@ -271,6 +272,7 @@ class TwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMode>> {
 
     GuestRam ram{16u << 20};
     vmm::SystemClock clock;
+    vmm::Pollers pollers{2, 1};
     std::unique_ptr<vmm::test::TemporaryFile> file;
     std::unique_ptr<vmm::Disk> disk;
     std::unique_ptr<vmm::FusionBlk> device;

@@ -8,6 +8,7 @@
 
 #include "shared/block/control_line.h"
 #include "tests/unit/devices/device_fixture.h"
+#include "vmm/storage/limited_disk.h"
 
 namespace exo::test {
 namespace {
@@ -592,6 +593,72 @@ TEST_F(FusionBlkDevice, PublishesItsEstimates) {
     EXPECT_EQ(control.depth, 1u);
 }
 
+// Polling.
+
+TEST_F(FusionBlkDevice, NeedsNoDoorbellWhileItPolls) {
+    driver.set_up();
+    const auto& wake = driver.submission_ring->header().consumer_wake.word;
+    EXPECT_FALSE(device->service(vmm::Pass::poll));
+    EXPECT_EQ(fusion::WakeWord::from_word(wake).state, fusion::WaitState::polling);
+    for (std::uint32_t tag = 0; tag < 40; ++tag) {
+        EXPECT_FALSE(driver.submit(read(tag)));
+        EXPECT_TRUE(device->service(vmm::Pass::poll));
+        EXPECT_TRUE(driver.reap());
+        EXPECT_FALSE(device->service(vmm::Pass::poll)) << "nothing more";
+    }
+    EXPECT_FALSE(device->service());
+    EXPECT_EQ(fusion::WakeWord::from_word(wake).state, fusion::WaitState::sleeping);
+    EXPECT_TRUE(driver.submit(read(40)));
+}
+
+TEST_F(FusionBlkDevice, RequestBetweenThePollAndTheRestIsFound) {
+    driver.set_up();
+    EXPECT_FALSE(device->service(vmm::Pass::poll));
+    EXPECT_FALSE(driver.submit(read(1)));
+    settle();
+    EXPECT_TRUE(driver.reap());
+}
+
+TEST_F(FusionBlkDevice, CompletionOfTheDiskIsWorkForAPoll) {
+    driver.set_up();
+    disk.hold = true;
+    driver.submit(read(1));
+    EXPECT_TRUE(device->service(vmm::Pass::poll));
+    EXPECT_FALSE(device->service(vmm::Pass::poll));
+    disk.release();
+    EXPECT_TRUE(device->service(vmm::Pass::poll));
+    EXPECT_FALSE(device->service(vmm::Pass::poll));
+    EXPECT_TRUE(driver.reap());
+}
+
+// Limits.
+
+TEST_F(FusionBlkDevice, LimitedRequestsWaitAndAResetDoesNotWaitForThem) {
+    vmm::LimitedDisk limited(disk, clock, {.operations = 1});
+    clock.advance(std::chrono::seconds(10));
+    device = std::move(*vmm::FusionBlk::create(ram.memory(), limited, clock, {}));
+    device->connect_interrupt(0, line);
+    driver = RawDriver(ram, *device);
+    driver.set_up();
+    for (std::uint32_t tag = 0; tag < 8; ++tag) driver.submit(read(tag));
+    settle();
+    EXPECT_EQ(reap_all(), 1u);
+    ASSERT_TRUE(device->deadline());
+    EXPECT_EQ(*device->deadline(), clock.now() + std::chrono::milliseconds(900));
+    clock.advance(std::chrono::milliseconds(900));
+    settle();
+    EXPECT_EQ(reap_all(), 1u);
+    driver.write_status(DeviceStatus::reset);
+    EXPECT_EQ(driver.status(), DeviceStatus::resetting);
+    settle();
+    EXPECT_EQ(driver.status(), DeviceStatus::reset) << "six of them have not been started";
+    EXPECT_TRUE(device->quiescent());
+    EXPECT_FALSE(device->deadline());
+    driver.set_up();
+    clock.advance(std::chrono::seconds(1));
+    EXPECT_EQ(run(read(9)), Status::ok);
+}
+
 // Barriers.
 
 TEST_F(FusionBlkDevice, BarrierWaitsForAllBeforeAndHoldsAllAfter) {
@@ -766,6 +833,26 @@ TEST_F(TwoQueueDevice, DoNotMixAndShareTheDisk) {
     }
     EXPECT_GE(line.count, 1);
     EXPECT_EQ(second.count, 0) << "that guest polls";
+}
+
+TEST_F(TwoQueueDevice, FloodOnOneDoesNotStarveTheOther) {
+    disk.depth_limit = 4;
+    device = std::move(*vmm::FusionBlk::create(ram.memory(), disk, clock, {.queue_count = 2}));
+    device->connect_interrupt(0, line);
+    driver = RawDriver(ram, *device);
+    other = RawDriver(ram, *device);
+    driver.set_up(64);
+    other.enable(64, block::no_vector, 1);
+    disk.hold = true;
+    for (std::uint32_t tag = 0; tag < 60; ++tag) driver.submit(read(tag));
+    settle();
+    other.submit(read(1000, 1));
+    // The first queue has always more than the disk takes.
+    for (int round = 0; round < 4; ++round) {
+        disk.release(4);
+        device->service();
+    }
+    EXPECT_TRUE(other.reap());
 }
 
 class ReadOnlyDevice : public FusionBlkDevice {

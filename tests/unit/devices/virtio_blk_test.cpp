@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/devices/raw_driver.h"
 #include "tests/unit/devices/scripted_disk.h"
 #include "tests/unit/devices/virtio_fixture.h"
+#include "vmm/storage/limited_disk.h"
 
 namespace exo::test {
 namespace {
@@ -268,6 +270,48 @@ TEST_F(VirtioBlkTest, ResetInMidRequestTouchesNothingAfterwards) {
     disk.hold = false;
     driver.set_up(every_feature);
     EXPECT_EQ(run(blk::type_in, 5, 512, true), Status::ok);
+}
+
+TEST_F(VirtioBlkTest, NeedsNoDoorbellWhileItPolls) {
+    RawQueue& queue = driver.set_up(every_feature & ~virtio::feature::event_index);
+    settle(*device);
+    EXPECT_EQ(queue.used_flags(), 0u);
+    EXPECT_FALSE(device->service(vmm::Pass::poll));
+    EXPECT_EQ(queue.used_flags(), virtio::used_no_notify);
+    offer(blk::type_in, 5, 512, true);
+    EXPECT_TRUE(device->service(vmm::Pass::poll));
+    EXPECT_EQ(status(), Status::ok);
+    EXPECT_FALSE(device->service(vmm::Pass::poll)) << "nothing more";
+    EXPECT_EQ(queue.used_flags(), virtio::used_no_notify);
+    offer(blk::type_in, 5, 512, true);
+    settle(*device);
+    EXPECT_EQ(queue.used(), 2u) << "it came between the poll and the rest";
+    EXPECT_EQ(queue.used_flags(), 0u);
+}
+
+TEST_F(VirtioBlkTest, ResetDoesNotWaitForLimitedRequests) {
+    ManualClock clock;
+    vmm::LimitedDisk limited(disk, clock, {.operations = 1});
+    vmm::VirtioBlk slow(limited, {});
+    auto transport = std::move(*vmm::VirtioPci::create(ram.memory(), slow));
+    transport->connect_interrupt(0, line);
+    transport->connect_interrupt(1, line);
+    VirtioDriver other(ram, *transport);
+    RawQueue& queue = other.set_up(every_feature);
+    for (int i = 0; i < 3; ++i) {
+        queue.put({memory}, blk::Header{blk::type_in, 0, 0});
+        queue.describe(0, memory, sizeof(blk::Header), virtio::descriptor_next, 1);
+        queue.describe(1, data, 513, virtio::descriptor_write);
+        queue.offer(0);
+    }
+    settle(*transport);
+    EXPECT_EQ(queue.used(), 1u);
+    EXPECT_TRUE(transport->deadline());
+    other.set_status(0);
+    settle(*transport);
+    EXPECT_EQ(other.status(), 0u);
+    EXPECT_TRUE(transport->quiescent());
+    EXPECT_FALSE(transport->deadline());
 }
 
 class ReadOnlyVirtioBlk : public VirtioBlkTest {

@@ -174,7 +174,7 @@ class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMo
         device = std::move(*vmm::VirtioPci::create(ram.memory(), *model));
         guest = std::make_unique<GuestSide>(ram, *device, nullptr, face_of(*model));
         device->connect_interrupt(0, guest->line());
-        thread = std::move(*vmm::DeviceThread::create(*device, clock, "disk-test"));
+        thread = std::move(*vmm::DeviceThread::create(*device, clock, "disk-test", pollers, std::nullopt));
         ASSERT_TRUE(thread->start());
         auto made = guest::VirtioBlk::create(guest->function(), guest->services());
         ASSERT_TRUE(made) << made.error().why;
@@ -190,6 +190,7 @@ class VirtioTwoThreads : public testing::TestWithParam<std::tuple<DiskKind, IoMo
 
     GuestRam ram{16u << 20};
     vmm::SystemClock clock;
+    vmm::Pollers pollers{2, 1};
     std::unique_ptr<vmm::test::TemporaryFile> file;
     std::unique_ptr<vmm::Disk> disk;
     std::unique_ptr<vmm::VirtioBlk> model;

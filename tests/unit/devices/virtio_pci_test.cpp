@@ -21,7 +21,7 @@ class EchoDevice final : public vmm::VirtioDevice {
     std::span<const std::byte> configuration() const override { return configuration_; }
     std::uint32_t queue_count() const override { return 2; }
     void start(std::uint64_t features) override { started_with = features; }
-    bool work(std::span<std::optional<Virtqueue>> queues) override {
+    bool work(std::span<std::optional<Virtqueue>> queues, vmm::Pass) override {
         for (auto& queue : queues) {
             if (!queue) continue;
             vmm::DescriptorChain chain;
