@@ -145,8 +145,8 @@ inline constexpr std::uint32_t status_count = 7;
 inline constexpr std::uint32_t coalescing_normal_us = 50;
 inline constexpr std::uint32_t coalescing_relaxed_us = 500;
 
-/// Payload of one completion slot (kind `inline_data`, length 56). Times are host TSC ticks, 0 when the
-/// request was not traced.
+/// Payload of one completion slot (kind `inline_data`, length 56). Times are ticks of the guest's TSC,
+/// 0 when the request was not traced, or the host does not know the guest's TSC.
 struct Completion {
     std::uint32_t tag;
     Status status;

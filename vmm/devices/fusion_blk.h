@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,7 +20,7 @@
 
 namespace exo::vmm {
 
-/// The time-stamp counter, for traces.
+/// The host's time-stamp counter.
 std::uint64_t read_tsc();
 
 /// The fusion-blk device (shared/block/README.md) without its PCI face: registers and doorbells in, disk
@@ -30,7 +31,7 @@ class FusionBlk final : public QueueDevice {
     struct Options {
         std::string serial = {};  ///< the first 32 characters count
         std::uint32_t queue_count = 1;
-        std::uint64_t (*tsc)() = read_tsc;
+        std::function<std::uint64_t()> tsc = read_tsc;  ///< the guest's; 0 while it is not known
     };
 
     /// `memory`, `disk` and `clock` outlive the device.

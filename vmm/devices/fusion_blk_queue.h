@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -26,7 +27,7 @@ inline constexpr std::uint32_t fusion_blk_max_ring_capacity = 256;
 struct FusionBlkShared {
     const GuestMemory& memory;
     FusionBlkLimits limits;
-    std::uint64_t (*tsc)();
+    std::function<std::uint64_t()> tsc;
     std::size_t depth_limit;  ///< requests that the disk takes at once, from all queues together
 
     std::size_t in_flight = 0;

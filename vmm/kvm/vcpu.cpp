@@ -201,6 +201,16 @@ Result<void> Vcpu::set_start(const CpuStart& start) {
     return {};
 }
 
+std::optional<std::uint64_t> Vcpu::tsc_offset() const {
+    std::uint64_t offset = 0;
+    kvm_device_attr attribute{};
+    attribute.group = KVM_VCPU_TSC_CTRL;
+    attribute.attr = KVM_VCPU_TSC_OFFSET;
+    attribute.addr = reinterpret_cast<std::uintptr_t>(&offset);
+    if (::ioctl(vcpu_.get(), KVM_GET_DEVICE_ATTR, &attribute) != 0) return std::nullopt;
+    return offset;
+}
+
 std::uint32_t Vcpu::tsc_khz() const {
     return static_cast<std::uint32_t>(std::max(0, ::ioctl(vcpu_.get(), KVM_GET_TSC_KHZ, 0)));
 }

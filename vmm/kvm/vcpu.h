@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <optional>
 #include <string>
 
 #include "vmm/base/error.h"
@@ -36,6 +37,10 @@ class Vcpu {
     Result<void> set_start(const CpuStart& start);
     /// Frequency of the guest's TSC; 0 when this host cannot tell.
     std::uint32_t tsc_khz() const;
+
+    /// What the guest's TSC is ahead of the host's, while the guest has not moved it. Before the first run();
+    /// none on kernels before 5.16.
+    std::optional<std::uint64_t> tsc_offset() const;
 
     VcpuExit run();
 

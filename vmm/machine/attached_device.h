@@ -26,6 +26,7 @@ class AttachedDevice {
         MsiRoutes& routes;
         const Clock& clock;
         Pollers& pollers;
+        std::function<std::uint64_t()> guest_tsc;  ///< 0 while it is not known
         std::function<void(const Error&)> broken;  ///< KVM refused a route or doorbell while the guest ran
     };
 

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "shared/platform/exit_status.h"
+#include "vmm/devices/fusion_blk.h"
 #include "vmm/machine/direct/direct_boot.h"
 #include "vmm/machine/exit_dispatch.h"
 #include "vmm/machine/machine_facts.h"
@@ -163,7 +164,11 @@ Result<void> Machine::create_platform(const MachineConfig& config, const CpuidTa
 }
 
 Result<void> Machine::create_devices(const MachineConfig& config) {
-    const AttachedDevice::Host host{vm_, routes_, outside_.clock, pollers_,
+    const AttachedDevice::Host host{vm_,
+                                    routes_,
+                                    outside_.clock,
+                                    pollers_,
+                                    [this] { return guest_tsc(); },
                                     [this](const Error& error) { die(error.message()); }};
     std::uint8_t slot = layout::first_device_slot;
     for (const DiskConfig& disk : config.disks) {
@@ -181,6 +186,11 @@ Result<void> Machine::create_devices(const MachineConfig& config) {
     return {};
 }
 
+/// KVM gives all vCPUs of a machine one TSC.
+std::uint64_t Machine::guest_tsc() const {
+    return tsc_offset_ ? read_tsc() + *tsc_offset_ : 0;
+}
+
 void Machine::add_device(std::uint8_t slot, AttachedDevice& device) {
     platform_->pci().add({slot}, device.function());
     devices_.push_back(&device);
@@ -193,6 +203,7 @@ Result<void> Machine::create_vcpus(const KvmSystem& system, const CpuidTable& cp
         auto vcpu = Vcpu::create(system, vm_, id);
         if (!vcpu) return std::unexpected(vcpu.error());
         topology.tsc_khz = vcpu->tsc_khz();
+        if (id == 0) tsc_offset_ = vcpu->tsc_offset();
         auto done = vcpu->set_cpuid(cpuid_for_vcpu(cpuid, id, topology));
         if (done) done = vcpu->set_initial_msrs();
         if (!done) return done;

@@ -106,6 +106,7 @@ class Machine final : private MachineEvents {
     Result<void> create_platform(const MachineConfig& config, const CpuidTable& cpuid);
     Result<void> create_devices(const MachineConfig& config);
     void add_device(std::uint8_t slot, AttachedDevice& device);
+    std::uint64_t guest_tsc() const;
     Result<void> create_vcpus(const KvmSystem& system, const CpuidTable& cpuid);
     Result<void> restore(const SnapshotFile& snapshot, SnapshotKind kind);
     void exchange_state(StateArchive& archive);
@@ -140,6 +141,7 @@ class Machine final : private MachineEvents {
     KvmPin serial_pin_;
     KvmPin sci_;
     Pollers pollers_;  ///< outlives the devices
+    std::optional<std::uint64_t> tsc_offset_;
     std::optional<KvmFlashMapping> flash_mapping_;
     std::unique_ptr<IoTrace> trace_;
     std::vector<std::unique_ptr<MachineDisk>> disks_;  ///< outlive the PCI bus that leads to them

@@ -26,9 +26,10 @@ class FusionDisk final : public MachineDisk {
     ~FusionDisk() override { attached_.reset(); }
 
     Result<void> attach(const Place& place) {
-        auto device =
-            FusionBlk::create(place.memory, disk(), place.host.clock,
-                              {.serial = fmt::format("fusion-{}", place.index), .queue_count = place.queues});
+        auto device = FusionBlk::create(place.memory, disk(), place.host.clock,
+                                        {.serial = fmt::format("fusion-{}", place.index),
+                                         .queue_count = place.queues,
+                                         .tsc = place.host.guest_tsc});
         if (!device) return std::unexpected(device.error());
         device_ = std::move(*device);
         return attach_to(place.host, *device_, fusion_blk_spec(place.label(), *device_, place.queues),

@@ -81,6 +81,33 @@ TEST_F(FusionBlkDevice, CompletionTellsBytesAndTimes) {
     EXPECT_EQ(driver.reap()->pickup_tsc, 0u) << "it was not traced";
 }
 
+TEST_F(FusionBlkDevice, TimesOfATraceAreInTheOrderOfTheSteps) {
+    std::uint64_t tsc = 100;
+    device = std::move(*vmm::FusionBlk::create(ram.memory(), disk, clock, {.tsc = [&] { return tsc; }}));
+    device->connect_interrupt(0, line);
+    driver = RawDriver(ram, *device);
+    driver.set_up();
+    disk.hold = true;
+    driver.submit(read(1));
+    Request barrier = read(2);
+    barrier.flags = block::flag::barrier;
+    barrier.submit_tsc = 1;
+    driver.submit(barrier);
+    settle();
+    tsc = 200;
+    disk.release(1);
+    settle();
+    tsc = 300;
+    disk.release(1);
+    settle();
+    ASSERT_EQ(driver.reap()->pickup_tsc, 0u);
+    const auto traced = driver.reap();
+    ASSERT_TRUE(traced);
+    EXPECT_EQ(traced->pickup_tsc, 100u);
+    EXPECT_EQ(traced->submitted_tsc, 200u) << "it waited for the one before it";
+    EXPECT_EQ(traced->completed_tsc, 300u);
+}
+
 TEST_F(FusionBlkDevice, ForcedUnitAccessReachesTheDisk) {
     driver.set_up();
     Request request = write(1);
