@@ -72,7 +72,7 @@ class SavedVirtio : public testing::Test {
         std::span<const std::byte> configuration() const override { return {}; }
         std::uint32_t queue_count() const override { return 2; }
         void start(std::uint64_t features) override { started_with = features; }
-        bool work(std::span<std::optional<vmm::Virtqueue>> queues) override {
+        bool work(std::span<std::optional<vmm::Virtqueue>> queues, vmm::Pass) override {
             for (auto& queue : queues) {
                 if (!queue) continue;
                 vmm::DescriptorChain chain;
