@@ -87,7 +87,8 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
     run->add_option("--memory", text.memory, "Guest memory, such as 512M or 4G (256M)")->type_name("SIZE");
     run->add_option(
            "--disk", text.disks,
-           "A disk image, a block device, or an NBD export (nbd://HOST/NAME, nbd+unix:///NAME?socket=FILE); may "
+           "A disk image, a block device, or an NBD export (nbd://HOST/NAME, nbd+unix:///NAME?socket=FILE); "
+           "may "
            "be given again. It is a fusion-blk device, or with "
            "'type=virtio' a virtio one, which firmware and Linux know. 'readonly' refuses writes, 'direct' "
            "goes past the host's page cache. Its I/O thread polls for up to 'poll' microseconds before it "
