@@ -16,22 +16,20 @@ constexpr std::uint64_t bits(std::uint32_t first, std::uint32_t count) {
 
 Piece GranuleSpan::piece_at(const void* pointer) const {
     const std::uint32_t granule = granule_of(pointer);
-    // A neighbour that is taken or given meanwhile has its end's bit before it loses the other, and the
-    // reverse: seen on both sides of the free ones, it is never missed.
-    std::uint64_t ends = read(2);
-    const std::uint64_t unused = free();
-    ends |= read(2);
-    if ((unused >> granule & 1) != 0) return {};
-    const auto end = granule + static_cast<std::uint32_t>(std::countr_zero(ends >> granule));
-    const std::uint64_t before = granule == 0 ? 0 : (ends | unused) & bits(0, granule);
-    const std::uint32_t first = before == 0 ? 0 : static_cast<std::uint32_t>(std::bit_width(before));
+    if ((free() >> granule & 1) != 0) return {};
+    // Of a piece in use nobody else changes the two bits, whatever becomes of its neighbours meanwhile.
+    const std::uint64_t starts = read(starts_page) & bits(0, granule + 1);
+    if (starts == 0) return {};
+    const auto first = static_cast<std::uint32_t>(std::bit_width(starts)) - 1;
+    const auto end = granule + static_cast<std::uint32_t>(std::countr_zero(read(ends_page) >> granule));
     return {address_of(first), end + 1 - first};
 }
 
 void GranuleSpan::begin() {
     for (PageIndex page = head_; page < head_ + pages; ++page) map_[page].kind = PageKind::span;
-    write(1, all_granules);
-    write(2, 0);
+    write(free_page, all_granules);
+    write(ends_page, 0);
+    write(starts_page, 0);
 }
 
 void GranuleSpan::end() {
@@ -46,15 +44,17 @@ std::byte* GranuleSpan::take(std::uint32_t count) {
         length += more;
     }
     const auto first = static_cast<std::uint32_t>(std::countr_zero(starts));
-    write(2, read(2) | bits(first + count - 1, 1));
-    write(1, free() & ~bits(first, count));
+    write(ends_page, read(ends_page) | bits(first + count - 1, 1));
+    write(starts_page, read(starts_page) | bits(first, 1));
+    write(free_page, free() & ~bits(first, count));
     return address_of(first);
 }
 
 void GranuleSpan::give(const Piece& piece) {
     const std::uint32_t first = granule_of(piece.start);
-    write(1, free() | bits(first, piece.granules));
-    write(2, read(2) & ~bits(first + piece.granules - 1, 1));
+    write(free_page, free() | bits(first, piece.granules));
+    write(ends_page, read(ends_page) & ~bits(first + piece.granules - 1, 1));
+    write(starts_page, read(starts_page) & ~bits(first, 1));
 }
 
 std::uint32_t GranuleSpan::longest_run() const {

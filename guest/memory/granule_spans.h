@@ -17,9 +17,10 @@ struct Piece {
     std::uint32_t granules = 0;  ///< 0: nothing is allocated there
 };
 
-/// What is known of one span: a bit a granule for those that are free, and one for those that end a piece.
-/// The bits lie in the list links of its second and third page, which have no other use. All its pages are of
-/// kind `span`; the links of the first are those of a list, its level is the longest run of free granules.
+/// What is known of one span: a bit a granule for those that are free, for those that end a piece, and for
+/// those that start one. The bits lie in the list links of its second to fourth page, which have no other
+/// use. All its pages are of kind `span`; the links of the first are those of a list, its level is the
+/// longest run of free granules.
 class GranuleSpan {
   public:
     static constexpr PageIndex pages = 8;
@@ -30,7 +31,7 @@ class GranuleSpan {
     GranuleSpan(const PageMap& map, PageIndex page) : map_(map), head_(page / pages * pages) {}
 
     PageIndex head() const { return head_; }
-    std::uint64_t free() const { return read(1); }
+    std::uint64_t free() const { return read(free_page); }
     /// Whoever holds a piece may ask for it while others change the rest of the span.
     Piece piece_at(const void* pointer) const;
 
@@ -44,6 +45,10 @@ class GranuleSpan {
     std::uint32_t longest_run() const;
 
   private:
+    static constexpr PageIndex free_page = 1;
+    static constexpr PageIndex ends_page = 2;
+    static constexpr PageIndex starts_page = 3;
+
     std::uint64_t read(PageIndex page) const;
     void write(PageIndex page, std::uint64_t bits);
     std::uint32_t granule_of(const void* pointer) const;

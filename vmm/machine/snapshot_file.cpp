@@ -98,7 +98,7 @@ Result<SnapshotFile::Header> SnapshotFile::parse_header(std::span<const std::byt
                                                         std::uint64_t file_size) {
     Header header{};
     const std::size_t known = std::min(bytes.size(), sizeof(header));
-    std::memcpy(&header, bytes.data(), known);
+    std::ranges::copy(bytes.first(known), std::as_writable_bytes(std::span(&header, 1)).begin());
     if (!std::ranges::equal(header.magic, magic)) return not_whole("it is a file of another kind");
     if (known < sizeof(header)) return not_whole("it is cut off");
     if (header.format != format)
