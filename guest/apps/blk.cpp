@@ -122,6 +122,17 @@ Disk* find(std::string_view name, CommandConsole& console) {
     return nullptr;
 }
 
+std::expected<DiskAndJson, unsigned> parse_disk_and_json(Arguments arguments, CommandConsole& console) {
+    bool json = false;
+    std::string_view name;
+    const CommandOption known[] = {{"--json", &json}};
+    std::string_view* const rest[] = {&name};
+    if (!parse_arguments(arguments, known, rest, command, console)) return std::unexpected(status::bad_usage);
+    Disk* const disk = find(name, console);
+    if (disk == nullptr) return std::unexpected(status::failure);
+    return DiskAndJson{disk, json};
+}
+
 std::optional<std::uint64_t> parse_number(std::string_view text) {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string_view>
 
@@ -21,10 +22,18 @@ unsigned trace(Arguments arguments, CommandConsole& console);
 /// The disk of that name, or the first disk of data when the name is empty; null, with the reason printed.
 Disk* find(std::string_view name, CommandConsole& console);
 
+/// What `[DISK] [--json]` asks for.
+struct DiskAndJson {
+    Disk* disk;
+    bool json;
+};
+/// The status to end with when the words are none of that, or there is no such disk.
+std::expected<DiskAndJson, unsigned> parse_disk_and_json(Arguments arguments, CommandConsole& console);
+
 /// A number with an optional k, m or g for powers of 1024; nothing when it is none, or too large.
 std::optional<std::uint64_t> parse_number(std::string_view text);
 
-/// A number of hundredths as a decimal fraction: part / of.
+/// A fraction, printed with three decimals: part / of.
 struct Ratio {
     std::uint64_t part;
     std::uint64_t of;

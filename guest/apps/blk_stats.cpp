@@ -71,13 +71,9 @@ void print(unsigned queue, const AdaptiveQueue::Report& report, CommandConsole& 
 }  // namespace
 
 unsigned stats(Arguments arguments, CommandConsole& console) {
-    bool json = false;
-    std::string_view name;
-    const CommandOption known[] = {{"--json", &json}};
-    std::string_view* const rest[] = {&name};
-    if (!parse_arguments(arguments, known, rest, command, console)) return status::bad_usage;
-    Disk* const disk = find(name, console);
-    if (disk == nullptr) return status::failure;
+    const auto asked = parse_disk_and_json(arguments, console);
+    if (!asked) return asked.error();
+    const auto [disk, json] = *asked;
     for (unsigned i = 0; i < disk->device->queue_count(); ++i) {
         const AdaptiveQueue::Report report = disk->device->adaptive_queue(i).report();
         if (json)

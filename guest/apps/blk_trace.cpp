@@ -98,13 +98,9 @@ void print(const IoTimes& times, CommandConsole& console) {
 }  // namespace
 
 unsigned trace(Arguments arguments, CommandConsole& console) {
-    bool json = false;
-    std::string_view name;
-    const CommandOption known[] = {{"--json", &json}};
-    std::string_view* const rest[] = {&name};
-    if (!parse_arguments(arguments, known, rest, command, console)) return status::bad_usage;
-    Disk* const disk = find(name, console);
-    if (disk == nullptr) return status::failure;
+    const auto asked = parse_disk_and_json(arguments, console);
+    if (!asked) return asked.error();
+    const auto [disk, json] = *asked;
     const std::unique_ptr<Copy> copy(new (std::nothrow) Copy);
     if (copy == nullptr) {
         console.write("blk: there is no memory for a copy of the trace\n");

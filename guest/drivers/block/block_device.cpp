@@ -97,4 +97,11 @@ BlockStatus check_request(const DiskInfo& info, const BlockRequest& request) {
     return BlockStatus::ok;
 }
 
+std::optional<BlockStatus> end_before_device(const DiskInfo& info, const BlockRequest& request, bool dead) {
+    const BlockStatus status = dead ? BlockStatus::device_failed : check_request(info, request);
+    const bool needs_device = request.operation != BlockOperation::flush || info.has_flush;
+    if (status == BlockStatus::ok && needs_device) return std::nullopt;
+    return status;
+}
+
 }  // namespace exo::guest

@@ -27,6 +27,13 @@ struct BlockQueueCounters {
     std::uint64_t doorbells = 0;  ///< notifications sent to the device
     std::uint64_t sleeps = 0;     ///< waits that went to sleep for an interrupt
     std::uint64_t faults = 0;     ///< completions that no honest device would have sent
+
+    /// Ends a request, and counts that.
+    void end(BlockRequest& request, BlockStatus status) {
+        ++completed;
+        if (status != BlockStatus::ok) ++failed;
+        request.finish(status);
+    }
 };
 
 /// A channel to a device on which requests run side by side. Every request taken ends exactly once; none is
@@ -145,5 +152,9 @@ class BlockDevice {
 
 /// What any driver refuses before it asks the device: `ok` when the request fits the disk.
 BlockStatus check_request(const DiskInfo& info, const BlockRequest& request);
+
+/// How a request ends that the device never sees: one that does not fit the disk, one for a device that is
+/// `dead`, a flush where there is nothing to flush. Nothing when the device is to carry it out.
+std::optional<BlockStatus> end_before_device(const DiskInfo& info, const BlockRequest& request, bool dead);
 
 }  // namespace exo::guest

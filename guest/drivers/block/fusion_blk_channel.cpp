@@ -8,23 +8,19 @@ std::size_t FusionBlkChannel::submit(std::span<BlockRequest* const> requests) {
     std::size_t taken = 0;
     bool pushed = false;
     for (BlockRequest* request : requests) {
-        BlockStatus status =
-            device_.dead() ? BlockStatus::device_failed : check_request(device_.info(), *request);
-        const bool needs_device = request->operation != BlockOperation::flush || device_.info().has_flush;
-        if (status == BlockStatus::ok && needs_device) {
+        auto status = end_before_device(device_.info(), *request, device_.dead());
+        if (!status) {
             if (rings_.full()) break;
             if (rings_.push(*request)) {
                 pushed = true;
-                ++counters_.submitted;
-                ++taken;
-                continue;
+            } else {
+                fault();
+                status = BlockStatus::device_failed;
             }
-            fault();
-            status = BlockStatus::device_failed;
         }
         ++counters_.submitted;
         ++taken;
-        end(*request, status);
+        if (status) counters_.end(*request, *status);
     }
     if (pushed && !device_.dead() && rings_.must_ring()) {
         ++counters_.doorbells;
@@ -42,7 +38,7 @@ std::size_t FusionBlkChannel::poll() {
             fault();
         } else {
             if (ended->fault) ++counters_.faults;
-            end(*ended->request, ended->status);
+            counters_.end(*ended->request, ended->status);
         }
     }
     // Whichever queue it was that had to switch the device off.
@@ -81,14 +77,8 @@ void FusionBlkChannel::format() {
     rings_.announce(announced_);
 }
 
-void FusionBlkChannel::end(BlockRequest& request, BlockStatus status) {
-    ++counters_.completed;
-    if (status != BlockStatus::ok) ++counters_.failed;
-    request.finish(status);
-}
-
 void FusionBlkChannel::end_all(BlockStatus status) {
-    while (BlockRequest* const request = rings_.take_back()) end(*request, status);
+    while (BlockRequest* const request = rings_.take_back()) counters_.end(*request, status);
 }
 
 }  // namespace exo::guest

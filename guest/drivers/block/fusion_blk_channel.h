@@ -40,7 +40,6 @@ class FusionBlkChannel final : public BlockQueue {
     void leak() { rings_.leak(); }
 
   private:
-    void end(BlockRequest& request, BlockStatus status);
     void fault();
 
     FusionBlk& device_;

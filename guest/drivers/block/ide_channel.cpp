@@ -238,9 +238,7 @@ void IdeChannel::move_block() {
 }
 
 void IdeChannel::end(BlockStatus status) {
-    ++counters_->completed;
-    if (status != BlockStatus::ok) ++counters_->failed;
-    std::exchange(request_, nullptr)->finish(status);
+    counters_->end(*std::exchange(request_, nullptr), status);
 }
 
 BlockStatus IdeChannel::error_status() {

@@ -58,12 +58,8 @@ std::size_t IdeDisk::submit(std::span<BlockRequest* const> requests) {
 }
 
 bool IdeDisk::start(BlockRequest& request) {
-    BlockStatus status = channel_->dead() ? BlockStatus::device_failed : check_request(info_, request);
-    const bool needs_drive = request.operation != BlockOperation::flush || info_.has_flush;
-    if (status != BlockStatus::ok || !needs_drive) {
-        ++counters_.completed;
-        if (status != BlockStatus::ok) ++counters_.failed;
-        request.finish(status);
+    if (const auto status = end_before_device(info_, request, channel_->dead())) {
+        counters_.end(request, *status);
         return true;
     }
     if (channel_->busy()) return false;

@@ -124,15 +124,12 @@ std::size_t VirtioBlkChannel::submit(std::span<BlockRequest* const> requests) {
     std::size_t taken = 0;
     bool pushed = false;
     for (BlockRequest* request : requests) {
-        BlockStatus status =
-            device_.dead() ? BlockStatus::device_failed : check_request(device_.info(), *request);
-        const bool needs_device = request->operation != BlockOperation::flush || device_.info().has_flush;
-        if (status == BlockStatus::ok && needs_device) {
+        if (const auto status = end_before_device(device_.info(), *request, device_.dead())) {
+            ++counters_.submitted;
+            counters_.end(*request, *status);
+        } else {
             if (!push(type_of(request->operation), *request)) break;
             pushed = true;
-        } else {
-            ++counters_.submitted;
-            end(*request, status);
         }
         ++taken;
     }
@@ -163,7 +160,7 @@ std::size_t VirtioBlkChannel::poll() {
         if (used) {
             BlockRequest& request = *std::exchange(in_device_[(*used)->head], nullptr);
             status = result_of(**used, request);
-            end(request, status);
+            counters_.end(request, status);
         }
         if (status == BlockStatus::device_failed) {
             ++counters_.faults;
@@ -189,15 +186,9 @@ bool VirtioBlkChannel::prepare_sleep(std::uint32_t ends) {
     return true;
 }
 
-void VirtioBlkChannel::end(BlockRequest& request, BlockStatus status) {
-    ++counters_.completed;
-    if (status != BlockStatus::ok) ++counters_.failed;
-    request.finish(status);
-}
-
 void VirtioBlkChannel::end_all(BlockStatus status) {
     for (BlockRequest*& request : in_device_)
-        if (request != nullptr) end(*std::exchange(request, nullptr), status);
+        if (request != nullptr) counters_.end(*std::exchange(request, nullptr), status);
 }
 
 }  // namespace exo::guest

@@ -55,7 +55,6 @@ class VirtioBlkChannel final : public BlockQueue {
     bool push(std::uint32_t type, BlockRequest& request);
     void publish();
     BlockStatus result_of(const Virtqueue::Used& used, const BlockRequest& request);
-    void end(BlockRequest& request, BlockStatus status);
 
     VirtioBlk& device_;
     const std::uint16_t index_;
