@@ -292,39 +292,44 @@ std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t l
     return whole && number >= least && number <= most ? std::optional(number) : std::nullopt;
 }
 
-/// One property; false when there is none like it.
-bool take_property(std::string_view word, DiskOption& disk) {
+/// Takes one property. Returns why it cannot; empty when it could.
+std::string take_property(std::string_view word, DiskOption& disk) {
     constexpr std::uint64_t longest_poll = 1'000'000;
     constexpr std::uint64_t any = 1'000'000'000'000'000;
     const std::size_t equals = word.find('=');
     const std::string_view key = word.substr(0, equals);
     const std::string_view value = equals == std::string_view::npos ? "" : word.substr(equals + 1);
-    if (word == "readonly") return disk.read_only = true;
-    if (word == "direct") return disk.direct = true;
-    if (key == "type") {
-        disk.kind = value == "virtio" ? DiskKind::virtio : DiskKind::fusion;
-        return value == "virtio" || value == "fusion";
-    }
-    if (key == "bytes") {
+    std::string why;
+    const auto refuse = [&](std::string_view reason) {
+        why = fmt::format("'{}' is no property of a disk{}", word, reason);
+    };
+    const auto number = [&](std::uint64_t least, std::uint64_t most) {
+        const auto parsed = parse_number(value, least, most);
+        if (!parsed) refuse(fmt::format(": {} takes a whole number from {} to {}", key, least, most));
+        return parsed.value_or(least);
+    };
+    if (word == "readonly") {
+        disk.read_only = true;
+    } else if (word == "direct") {
+        disk.direct = true;
+    } else if (word == "type=virtio") {
+        disk.kind = DiskKind::virtio;
+    } else if (word == "type=fusion") {
+        disk.kind = DiskKind::fusion;
+    } else if (key == "poll") {
+        disk.poll = std::chrono::microseconds(number(0, longest_poll));
+    } else if (key == "queues") {
+        disk.queues = static_cast<unsigned>(number(1, most_disk_queues));
+    } else if (key == "iops") {
+        disk.rates.operations = number(1, any);
+    } else if (key == "bytes") {
         const auto size = parse_size(value);
         disk.rates.bytes = size.value_or(0);
-        return size && *size > 0;
+        if (disk.rates.bytes == 0) refuse(": bytes takes a size such as 100M");
+    } else {
+        refuse("");
     }
-    const bool polls = key == "poll";
-    const auto number = parse_number(value, polls ? 0 : 1,
-                                     polls             ? longest_poll
-                                     : key == "queues" ? most_disk_queues
-                                                       : any);
-    if (!number) return false;
-    if (polls)
-        disk.poll = std::chrono::microseconds(*number);
-    else if (key == "queues")
-        disk.queues = static_cast<unsigned>(*number);
-    else if (key == "iops")
-        disk.rates.operations = *number;
-    else
-        return false;
-    return true;
+    return why;
 }
 
 }  // namespace
@@ -338,8 +343,8 @@ Result<DiskOption> parse_disk(const std::string& text) {
         const std::size_t next = text.find(',', at + 1);
         const std::string word = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
         at = next;
-        if (!take_property(word, disk))
-            return fail(what, fmt::format("'{}' is no property of a disk", word), disk_properties);
+        if (const std::string why = take_property(word, disk); !why.empty())
+            return fail(what, why, disk_properties);
     }
     return disk;
 }

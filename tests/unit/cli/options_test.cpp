@@ -139,6 +139,8 @@ TEST(Options, WhatADiskIsServedWith) {
     for (const char* wrong : {"poll=", "poll=-1", "poll=1000001", "poll=1us", "queues=0", "queues=17",
                               "iops=0", "iops=1.5", "bytes=0", "bytes=many", "depth=3", "poll", "type"})
         expect_run_refused({"--disk", (std::string("a.img,") + wrong).c_str()}, "is no property of a disk");
+    expect_run_refused({"--disk", "a.img,queues=17"}, "queues takes a whole number from 1 to 16");
+    expect_run_refused({"--disk", "a.img,bytes=0"}, "bytes takes a size");
 }
 
 TEST(Options, KindsOfDisks) {
