@@ -35,24 +35,23 @@ def all_disks(owner: str) -> list[Path]:
     return [ext4(owner), *(noise(owner, sectors) for sectors in NOISE_SECTORS)]
 
 
-def linux_data() -> Path:
-    """A disk for a Linux guest to write to."""
-    target = FOLDER / IN_BOX / "linux-data.img"
+def blank(target: Path, size: int) -> Path:
+    """`size` bytes of zeroes to begin with."""
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "wb") as file:
-            file.truncate(64 << 20)
+            file.truncate(size)
     return target
+
+
+def linux_data() -> Path:
+    """A disk for a Linux guest to write to."""
+    return blank(FOLDER / IN_BOX / "linux-data.img", 64 << 20)
 
 
 def scratch(owner: str) -> Path:
     """8 MiB that the guest overwrites: another content after each run."""
-    target = FOLDER / owner / "scratch.img"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "wb") as file:
-            file.truncate(8 << 20)
-    return target
+    return blank(FOLDER / owner / "scratch.img", 8 << 20)
 
 
 def disks_for_box(with_linux: bool) -> list[Disk]:

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/devices/device_fixture.h"
+#include "tests/unit/devices/echo_device.h"
 #include "tests/unit/devices/virtio_fixture.h"
 #include "vmm/base/state_archive.h"
 
@@ -65,27 +66,6 @@ TEST_F(SavedFusionBlk, ForgedStateIsRefusedOrHarmless) {
 
 class SavedVirtio : public testing::Test {
   protected:
-    /// Gives every chain back.
-    struct EchoDevice final : vmm::VirtioDevice {
-        std::uint16_t type() const override { return 42; }
-        std::uint64_t features() const override { return 1u << 3; }
-        std::span<const std::byte> configuration() const override { return {}; }
-        std::uint32_t queue_count() const override { return 2; }
-        void start(std::uint64_t features) override { started_with = features; }
-        bool work(std::span<std::optional<vmm::Virtqueue>> queues, vmm::Pass) override {
-            for (auto& queue : queues) {
-                if (!queue) continue;
-                vmm::DescriptorChain chain;
-                while (queue->pop(chain)) queue->push(chain.head, 7);
-                queue->ask_for_doorbell();
-            }
-            return false;
-        }
-        void stop() override {}
-        bool quiescent() const override { return true; }
-        std::uint64_t started_with = 0;
-    };
-
     SavedVirtio() : device(std::move(*vmm::VirtioPci::create(ram.memory(), model))), driver(ram, *device) {
         device->connect_interrupt(0, line);
         device->connect_interrupt(1, line);

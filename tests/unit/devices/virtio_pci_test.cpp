@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/unit/devices/echo_device.h"
 #include "tests/unit/devices/virtio_fixture.h"
 
 namespace exo::test {
@@ -12,32 +13,6 @@ using vmm::VirtioPci;
 using vmm::Virtqueue;
 namespace virtio = vmm::virtio;
 using Common = virtio::CommonConfig;
-
-/// Gives every chain back, unless told to keep them.
-class EchoDevice final : public vmm::VirtioDevice {
-  public:
-    std::uint16_t type() const override { return 42; }
-    std::uint64_t features() const override { return 1u << 3; }
-    std::span<const std::byte> configuration() const override { return configuration_; }
-    std::uint32_t queue_count() const override { return 2; }
-    void start(std::uint64_t features) override { started_with = features; }
-    bool work(std::span<std::optional<Virtqueue>> queues, vmm::Pass) override {
-        for (auto& queue : queues) {
-            if (!queue) continue;
-            vmm::DescriptorChain chain;
-            while (queue->pop(chain)) queue->push(chain.head, 7);
-            queue->ask_for_doorbell();
-        }
-        return false;
-    }
-    void stop() override { ++stops; }
-    bool quiescent() const override { return !busy; }
-
-    std::array<std::byte, 12> configuration_{std::byte{1}, std::byte{2}, std::byte{3}};
-    std::uint64_t started_with = 0;
-    int stops = 0;
-    bool busy = false;
-};
 
 class VirtioPciTest : public testing::Test {
   protected:
