@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "guest/arch/arch.h"
 #include "guest/arch/spin_lock.h"
 #include "guest/arch/x86_64/cpu.h"
 #include "guest/arch/x86_64/image_parts.h"
 #include "guest/arch/x86_64/page_table.h"
+#include "guest/arch/x86_64/stack_places.h"
 #include "guest/kernel/panic.h"
 #include "guest/memory/kernel_memory.h"
 
@@ -22,40 +21,6 @@ constexpr std::uint64_t stack_base = 0xffff'd000'0000'0000;
 constexpr std::uint64_t stack_end = stack_base + (1ull << 40);
 /// Wider than any frame of a function that does not touch its stack on the way down.
 constexpr std::uint64_t stack_guard = 64 << 10;
-
-/// The addresses that stacks lie at, with their guards.
-class StackPlaces {
-  public:
-    bool contains(std::uint64_t address) const { return address >= stack_base && address < next_; }
-
-    /// The lowest address of a place of `size` bytes with a guard below it.
-    Result<std::uint64_t> take(std::uint64_t size) {
-        for (Place** link = &free_; *link != nullptr; link = &(*link)->next) {
-            if ((*link)->size != size) continue;
-            const std::unique_ptr<Place> place(*link);
-            *link = place->next;
-            return place->bottom;
-        }
-        if (size == 0 || stack_end - next_ < stack_guard || size > stack_end - next_ - stack_guard)
-            return fail("stack", "no addresses are left for stacks");
-        const std::uint64_t bottom = next_ + stack_guard;
-        next_ = bottom + size;
-        return bottom;
-    }
-    /// Without memory to note it in, the place is lost: there are a million of them.
-    void give_back(std::uint64_t bottom, std::uint64_t size) {
-        if (auto* const place = new (std::nothrow) Place{bottom, size, free_}) free_ = place;
-    }
-
-  private:
-    struct Place {
-        std::uint64_t bottom;
-        std::uint64_t size;
-        Place* next;
-    };
-    std::uint64_t next_ = stack_base;
-    Place* free_ = nullptr;
-};
 
 /// Tables in frames, seen through the direct map.
 struct FrameTables {
@@ -78,7 +43,7 @@ constinit FrameTables table_memory;
 constinit std::span<const boot::MemoryRange> memory_map;
 constinit std::uint64_t root = 0;
 constinit std::uint64_t next_window = window_base;
-constinit StackPlaces stack_places;
+constinit StackPlaces stack_places(table_memory, stack_base, stack_end, stack_guard);
 /// Of the tables, windows and places. What needs no more than to read an entry does without.
 constinit SpinLock map_lock;
 
