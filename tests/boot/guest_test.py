@@ -98,10 +98,25 @@ def debug_guest(test: Context) -> None:
     debug = [str(ROOT / "tools" / "qemu"), "--machine", "q35", "--preset", "debug", "--"]
     done = test.run([*debug, "selftest"])
     assert re.search(r"^[1-9]\d* passed, 0 failed", plain(done.text), re.MULTILINE), "the self-tests did not all pass"
+    assert not (leaks := re.findall(r"^leak: .*$", plain(done.text), re.MULTILINE)), "; ".join(leaks)
     assert done.status == 0, f"status {done.status}"
     done = test.run([*debug, "crash", "heap"])
     assert done.status == 126, f"status {done.status}"
     assert "free_twice" in plain(done.text), "the report names no origin"
+
+
+@case("qemu-q35: a guest with every feature switch off passes the self-tests", needs=("qemu", "classic guest"), limit=300, group="qemu-q35")
+def classic_guest(test: Context) -> None:
+    asked = ("selftest", "mem", "yields", "ipc", "blk")
+    command = [word for name in asked for word in (name, ";")][:-1]
+    done = test.run([str(ROOT / "tools" / "qemu"), "--machine", "q35", "--preset", "classic", "--disk", str(noise("qemu-q35", 1)), "--", *command])
+    text = plain(done.text)
+    assert re.search(r"^[1-9]\d* passed, 0 failed", text, re.MULTILINE), "the self-tests did not all pass"
+    assert done.status == 0, f"status {done.status}"
+    assert "heap used" in text and "thread cache" not in text, "the heap is not the first-fit list"
+    assert "(round-robin, classic switch)" in text, "threads are not switched or scheduled the classic way"
+    assert "channels are classic" in text, "channels are not classic"
+    assert re.search(r"^disk0 .* interrupt +interrupt ", text, re.MULTILINE), "the driver does not wait by interrupt alone"
 
 
 @on_every_platform("the shell at a terminal")

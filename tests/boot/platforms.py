@@ -24,12 +24,17 @@ def _program(name: str) -> str | None:
     return None if shutil.which(name) else f"{name} is not installed"
 
 
+def _guest(preset: str) -> str | None:
+    return None if guest(preset).exists() else f"{guest(preset)} is not built (tools/qemu --preset {preset} does)"
+
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "kvm": kvm.why_unusable,
     "box": lambda: _said(box_parts.parts),
     "vmm": lambda: None if VMM.exists() else f"{VMM} is not built",
     "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
-    "debug guest": lambda: None if guest("debug").exists() else f"{guest('debug')} is not built (tools/qemu --preset debug does)",
+    "debug guest": lambda: _guest("debug"),
+    "classic guest": lambda: _guest("classic"),
     "linux": linux_guest.why_missing,
     "nbdkit": lambda: _program("nbdkit"),
     "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),

@@ -50,7 +50,7 @@ def main() -> int:
     parser.add_argument("--machine", choices=["pc", "q35"], default="pc")
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")
     parser.add_argument("--cpus", type=int, default=1)
-    parser.add_argument("--preset", choices=["release", "debug"], default="release", help="debug: not optimised, and the heap checks its use")
+    parser.add_argument("--preset", choices=["release", "debug", "classic"], default="release", help="debug: not optimised, and the heap checks its use; classic: every feature switch off")
     parser.add_argument("--gdb", action="store_true", help="wait for a debugger on 127.0.0.1:1234 before the first instruction")
     asked = parser.parse_args(words)
     if asked.accel == "kvm" and (reason := kvm.why_unusable()):

@@ -15,6 +15,7 @@ from verdict import Verdict
 
 TOOL = "test"
 PRESETS = ("release", "asan", "tsan", "gcc")
+GUEST_PRESETS = ("debug", "classic")  # further guests, for boot tests
 LOGS = BUILD / "test-logs"
 
 
@@ -44,7 +45,8 @@ def main() -> int:
     for preset in PRESETS[:1] if asked.quick else PRESETS:
         run_preset(preset, asked.filter, verdict, LOGS)
     if not asked.quick:
-        build(TOOL, "debug", ["guest"])
+        for preset in GUEST_PRESETS:
+            build(TOOL, preset, ["guest"])
         say(TOOL, "boot tests…")
         boot_tests(asked.filter, verdict)
     return verdict.close()
