@@ -18,7 +18,7 @@ import cpio
 import kernel_modules
 from paths import ROOT, cache
 from private_apt import PrivateApt, codename, unpack
-from qemu_repair import AFTER, repair
+from qemu_repair import PATCHES, repair
 from report import Failure, Phase
 
 TOOL = "kvm-box"
@@ -105,7 +105,8 @@ def _pins() -> list[tuple[str, str, str]]:
 
 
 def _private_qemu(folder: Path) -> Qemu:
-    target = folder / f"qemu-{hashlib.sha256(PINS.read_bytes() + AFTER).hexdigest()[:12]}"
+    made_of = hashlib.sha256(PINS.read_bytes() + b"".join(patch.after for patch in PATCHES))
+    target = folder / f"qemu-{made_of.hexdigest()[:12]}"
     if not target.exists():
         with Phase(TOOL, f"fetching a newer QEMU than this Debian's, for {folder} only (once)…"), made_whole(target) as scratch:
             _fetch_qemu(_apt(folder, backports=True), scratch)

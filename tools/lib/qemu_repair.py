@@ -1,25 +1,69 @@
-"""A repair of the box's private QEMU 10.0.2.
+"""Repairs of the emulated SVM in the box's private QEMU 10.0.2, under which a nested guest fails on a busy host.
 
-QEMU's SVM emulation asserts that the big lock is held when it notes an interrupt, but a nested guest's write to CR8 (`helper_write_crN`)
-notes one without it. With a timer tick already waiting, which a busy host makes likely, QEMU then aborts in the middle of OVMF:
-`tcg_handle_interrupt: assertion failed: (bql_locked())`. Later versions of QEMU note the interrupt atomically and need no lock; so does the
-repaired copy: the assertion is jumped over, and the `or` that follows gets a lock prefix in place of a padding byte.
+Its threads change a virtual CPU's word of pending interrupts (`CPUState.interrupt_request`) under each other's hands. Later versions of QEMU
+change it atomically; so does the repaired copy, by a lock prefix where there was none.
+
+- A nested guest's write to CR8 notes an interrupt without the big lock, which an assertion demands. With a timer tick already waiting, which
+  a busy host makes likely, QEMU aborts in the middle of OVMF: `tcg_handle_interrupt: assertion failed: (bql_locked())`.
+- Entering and leaving a nested guest (`helper_vmrun`, `do_vmexit`) set and clear the virtual interrupt's bit without any lock, thousands of
+  times a second. An interrupt that another thread notes in between is lost: a timer tick that never comes, a box that stands still.
+
+An interrupt that the hypervisor injects is delivered by `helper_vmrun` itself, which leaves its vector behind in `exception_index`. When another
+thread wants the virtual CPU's attention before the nested guest's next exit, the main loop takes that for an exception and delivers the
+interrupt once more, whatever the guest's interrupt flag says. The repaired copy leaves nothing behind.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from report import say
 
-# test al, al; jne past; the assertion's arguments; call; 3 bytes of padding; or [rbx+0xd0], ebp
-BEFORE = bytes.fromhex("84c0 7524 4c8d05dbcb4600 488d0dbe564a00 ba5f000000 31ff 488d3540564a00 e89b46cfff 0f1f00 09abd0000000")
-# test al, al; jmp to the lock prefix; …; 2 bytes of padding; lock or [rbx+0xd0], ebp
-AFTER = bytes.fromhex("84c0 eb23 4c8d05dbcb4600 488d0dbe564a00 ba5f000000 31ff 488d3540564a00 e89b46cfff 0f1f f009abd0000000")
+
+@dataclass(frozen=True)
+class Patch:
+    what: str
+    before: bytes
+    after: bytes
+
+
+PATCHES = (
+    Patch(
+        "the interrupt noted without the big lock",
+        # test al, al; jne past; the assertion's arguments; call; 3 bytes of padding; or [rbx+0xd0], ebp
+        bytes.fromhex("84c0 7524 4c8d05dbcb4600 488d0dbe564a00 ba5f000000 31ff 488d3540564a00 e89b46cfff 0f1f00 09abd0000000"),
+        # test al, al; jmp to the lock prefix; …; 2 bytes of padding; lock or [rbx+0xd0], ebp
+        bytes.fromhex("84c0 eb23 4c8d05dbcb4600 488d0dbe564a00 ba5f000000 31ff 488d3540564a00 e89b46cfff 0f1f f009abd0000000"),
+    ),
+    Patch(
+        "the virtual interrupt set on entry to a nested guest",
+        # test esi, esi; je past; or dword [rbx-0x2af0], 0x100; test byte [rbx+0xb2], 0x20
+        bytes.fromhex("85f6 740a 818b10d5ffff00010000 f683b200000020"),
+        # …; lock bts dword [rbx-0x2af0], 8; nop; …
+        bytes.fromhex("85f6 740a f00fbaab10d5ffff08 90 f683b200000020"),
+    ),
+    Patch(
+        "the injected interrupt delivered twice",
+        # movzx esi, r12b; mov [rbx+0x33e0], r13d; mov [rbx-0x28f0], esi; mov dword [rbx+0x33e4], 0
+        bytes.fromhex("410fb6f4 4489abe0330000 89b310d7ffff c783e433000000000000"),
+        # …; a nop of 6 bytes; …
+        bytes.fromhex("410fb6f4 4489abe0330000 660f1f440000 c783e433000000000000"),
+    ),
+    Patch(
+        "the virtual interrupt cleared on exit from a nested guest",
+        # movq xmm0, [rbx+0xb0]; and dword [rbx-0x2af0], ~0x100; mov dword [rbx+0x3478], 0
+        bytes.fromhex("f30f7e83b0000000 81a310d5fffffffeffff c7837834000000000000"),
+        # …; lock btr dword [rbx-0x2af0], 8; nop; …
+        bytes.fromhex("f30f7e83b0000000 f00fbab310d5ffff08 90 c7837834000000000000"),
+    ),
+)
 
 
 def repair(tool: str, binary: Path) -> None:
-    """Repairs `binary` in place; a build other than the one the repair was made for stays as it is, and that is said."""
+    """Repairs `binary` in place; a build other than the one the repairs were made for stays as it is, and that is said."""
     code = binary.read_bytes()
-    if code.count(BEFORE) != 1:
-        say(tool, f"{binary.name} is another build than the one whose interrupt fault is known; not repaired, it may abort now and then")
+    if any(code.count(patch.before) != 1 for patch in PATCHES):
+        say(tool, f"{binary.name} is another build than the one whose interrupt faults are known; not repaired, it may fail now and then")
         return
-    binary.write_bytes(code.replace(BEFORE, AFTER))
+    for patch in PATCHES:
+        code = code.replace(patch.before, patch.after)
+    binary.write_bytes(code)
