@@ -37,6 +37,8 @@ def machine(asked, guest_command: list[str], folder: Path) -> list[str]:
     line = kernel_command_line(asked.append, guest_command)
     if line:
         command += ["-append", line]
+    if asked.icount:
+        command += ["-icount", "shift=0,sleep=off"]
     if asked.gdb:
         command += ["-S", "-gdb", "tcp:127.0.0.1:1234"]
     for number, disk in enumerate(asked.disk):
@@ -51,6 +53,8 @@ def main() -> int:
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg")
     parser.add_argument("--cpus", type=int, default=1)
     parser.add_argument("--preset", choices=["release", "debug", "classic"], default="release", help="debug: not optimised, and the heap checks its use; classic: every feature switch off")
+    parser.add_argument("--icount", action="store_true", help="the guest's clocks count instructions, one a nanosecond: times are then work, and the same "
+                        "in every run, whatever the host is busy with")
     parser.add_argument("--gdb", action="store_true", help="wait for a debugger on 127.0.0.1:1234 before the first instruction")
     asked = parser.parse_args(words)
     if asked.accel == "kvm" and (reason := kvm.why_unusable()):
