@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "vmm/base/event_fd.h"
 #include "vmm/devices/virtio_blk.h"
 #include "vmm/devices/virtio_pci.h"
@@ -19,6 +20,8 @@
 namespace {
 
 using namespace exo;
+using exo::fuzz::Input;
+using exo::fuzz::require;
 using Common = vmm::virtio::CommonConfig;
 namespace blk = vmm::virtio::blk;
 
@@ -32,41 +35,6 @@ constexpr std::uint64_t table_at = 4096;
 constexpr std::uint64_t header_at = 8192;
 constexpr std::uint64_t data_at = 16384;
 constexpr std::size_t disk_size = 64 * 512;
-
-void require(bool holds) {
-    if (!holds) __builtin_trap();
-}
-
-struct Free {
-    void operator()(std::byte* bytes) const { std::free(bytes); }
-};
-
-/// Exactly as large as guest memory is, so that one byte too far is seen.
-std::unique_ptr<std::byte, Free> allocate_ram() {
-    void* memory = nullptr;
-    if (posix_memalign(&memory, 4096, ram_size) != 0) std::abort();
-    std::memset(memory, 0, ram_size);
-    return std::unique_ptr<std::byte, Free>(static_cast<std::byte*>(memory));
-}
-
-class Input {
-  public:
-    Input(const std::uint8_t* data, std::size_t size) : data_(data), left_(size) {}
-    bool empty() const { return left_ == 0; }
-    template <typename T>
-    T take() {
-        T value{};
-        const std::size_t count = std::min(sizeof(T), left_);
-        std::memcpy(&value, data_, count);
-        data_ += count;
-        left_ -= count;
-        return value;
-    }
-
-  private:
-    const std::uint8_t* data_;
-    std::size_t left_;
-};
 
 /// Holds requests until it is told to end them, and checks each one.
 class CheckingDisk final : public vmm::Disk {
@@ -141,7 +109,7 @@ class NoLine final : public vmm::InterruptLine {
 class Machine {
   public:
     Machine()
-        : ram_(allocate_ram()),
+        : ram_(ram_size),
           memory_({{{ram_start}, {ram_.get(), ram_size}}}),
           disk_({ram_.get(), ram_size}),
           model_(disk_, {.serial = "fuzz", .queue_count = 2}),
@@ -301,7 +269,7 @@ class Machine {
         require(std::memcmp(before.data(), ram_.get(), ram_size) == 0);
     }
 
-    std::unique_ptr<std::byte, Free> ram_;
+    fuzz::Pages ram_;
     vmm::GuestMemory memory_;
     NoLine line_;
     CheckingDisk disk_;

@@ -1,0 +1,408 @@
+// libFuzzer on all of the machine but KVM: the platform's models with a fusion disk, a virtio disk and the entropy device behind its PCI
+// bus, driven as a vCPU drives them, by accesses to ports and memory, and by what a guest writes into its RAM. AddressSanitizer guards the
+// bounds; the checks below guard where BARs and interrupts go, that devices come to rest, and that whatever state the guest has brought the
+// machine into can be saved, loaded, and saved again to the same bytes.
+//
+// An input is a list of steps, each a byte that chooses it and the bytes that it takes.
+#include <array>
+#include <map>
+#include <optional>
+
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/unit/machine/fakes.h"
+#include "vmm/devices/fusion_blk.h"
+#include "vmm/devices/virtio_blk.h"
+#include "vmm/devices/virtio_pci.h"
+#include "vmm/devices/virtio_rng.h"
+#include "vmm/machine/pci_device.h"
+#include "vmm/machine/platform.h"
+#include "vmm/machine/virtio_function.h"
+#include "vmm/storage/memory_disk.h"
+
+namespace exo::vmm {
+namespace {
+
+using fuzz::Input;
+using fuzz::require;
+
+constexpr std::size_t ram_size = 32 * 1024;
+constexpr std::uint64_t high_start = layout::mib;
+constexpr std::size_t variables_size = 2 * VariableFlash::block_size;
+constexpr std::size_t code_size = 4096;
+constexpr std::size_t disk_size = 64 * 512;
+constexpr unsigned devices = 3;
+
+struct Cells final : FlashMemory {
+    std::vector<std::byte> content = std::vector<std::byte>(variables_size, std::byte{0xff});
+    std::span<std::byte> bytes() override { return content; }
+    void program(std::uint64_t offset, std::span<const std::byte> data) override {
+        require(offset <= variables_size && data.size() <= variables_size - offset);
+        for (std::size_t i = 0; i < data.size(); ++i) content[offset + i] &= data[i];
+    }
+    void erase(std::uint64_t offset, std::uint64_t size) override {
+        require(offset <= variables_size && size <= variables_size - offset);
+        std::ranges::fill(std::span(content).subspan(offset, size), std::byte{0xff});
+    }
+};
+
+struct Mapping final : FlashMapping {
+    void show_array(bool) override {}
+};
+
+/// What KVM would be asked for: routes only into the interrupts' window, and signals only where there is a route.
+class CheckedInterrupts final : public MsixBackend {
+  public:
+    void route(unsigned vector, const std::optional<MsiMessage>& message) override {
+        if (message)
+            require(message->address >= layout::msi_window.start && message->address < layout::msi_window.end());
+        routes_[vector] = message;
+    }
+    void deliver(unsigned vector) override { require(routes_[vector].has_value()); }
+
+  private:
+    std::map<unsigned, std::optional<MsiMessage>> routes_;
+};
+
+/// BARs as all listeners see them: inside the windows, none on another.
+using Mapped = std::map<std::uint64_t, AddressRange>;
+class CheckedBars final : public BarListener {
+  public:
+    CheckedBars(Mapped& mapped, const layout::PciWindows& windows) : mapped_(mapped), windows_(windows) {}
+    void bar_mapped(unsigned, AddressRange where) override {
+        require(where.start >= windows_.memory32.start && where.end() <= windows_.memory32.end());
+        for (const auto& [start, other] : mapped_) require(where.end() <= start || where.start >= other.end());
+        mapped_.emplace(where.start, where);
+    }
+    void bar_unmapped(unsigned, AddressRange where) override { require(mapped_.erase(where.start) == 1); }
+
+  private:
+    Mapped& mapped_;
+    layout::PciWindows windows_;
+};
+
+void counted_bytes(std::span<std::byte> bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i);
+}
+
+class Machine {
+  public:
+    Machine() {
+        fusion_->connect_interrupt(0, fusion_function_.interrupt(0));
+        virtio_disk_->connect_interrupt(0, virtio_function_.interrupt(0));
+        for (unsigned v = 0; v < virtio_disk_->vector_count(); ++v)
+            virtio_disk_->connect_interrupt(v, virtio_function_.interrupt(v));
+        for (unsigned v = 0; v < entropy_->vector_count(); ++v)
+            entropy_->connect_interrupt(v, entropy_function_.interrupt(v));
+        for (unsigned i = 0; i < devices; ++i) {
+            functions_[i]->msix()->set_backend(&interrupts_[i]);
+            functions_[i]->set_bar_listener(&bars_);
+            platform_->pci().add({static_cast<std::uint8_t>(layout::first_device_slot + i)}, *functions_[i]);
+        }
+    }
+
+    IoBus& ports() { return platform_->ports(); }
+    IoBus& memory() { return platform_->memory(); }
+    Platform& platform() { return *platform_; }
+    std::span<std::byte> ram(unsigned bank) { return banks_[bank % 2].span(); }
+    std::optional<AddressRange> bar(unsigned device) const {
+        return platform_->pci().mapped({static_cast<std::uint8_t>(layout::first_device_slot + device)}, 0);
+    }
+    void pass(std::chrono::nanoseconds time) { clock_.pass(time); }
+    std::size_t receive(std::span<const std::byte> bytes) { return platform_->serial().receive(bytes); }
+    void output_room(std::size_t room) {
+        output_.room = room;
+        platform_->serial().output_ready();
+    }
+
+    void settle() {
+        for (QueueDevice* const device : queue_devices_) {
+            for (int passes = 0; device->service(); ++passes) require(passes < 1000);
+            require(device->quiescent());
+        }
+    }
+    void exchange_state(StateArchive& archive) {
+        platform_->exchange_state(archive);
+        for (QueueDevice* const device : queue_devices_)
+            archive.section("device", [&] { device->exchange_state(archive); });
+    }
+    std::vector<std::byte> save() {
+        StateArchive archive;
+        exchange_state(archive);
+        require(archive.finish().has_value());
+        return archive.saved();
+    }
+    /// Takes the other's RAM and disks too.
+    void load(Machine& other, std::span<const std::byte> state) {
+        for (unsigned bank = 0; bank < 2; ++bank) std::ranges::copy(other.ram(bank), ram(bank).begin());
+        std::ranges::copy(other.fusion_storage_.content(), fusion_storage_.content().begin());
+        std::ranges::copy(other.virtio_storage_.content(), virtio_storage_.content().begin());
+        clock_ = other.clock_;
+        output_.room = other.output_.room;
+        StateArchive archive(state);
+        exchange_state(archive);
+        require(archive.finish().has_value());
+    }
+
+  private:
+    static MemoryDisk storage() { return std::move(*MemoryDisk::create(std::vector<std::byte>(disk_size))); }
+
+    std::array<fuzz::Pages, 2> banks_{fuzz::Pages(ram_size), fuzz::Pages(ram_size)};
+    GuestMemory memory_{{{{0}, banks_[0].span()}, {{high_start}, banks_[1].span()}}};
+    test::FakeClock clock_;
+    test::RecordedEvents events_;
+    test::RecordedLine serial_line_;
+    test::RecordedLine sci_;
+    test::TextOutput output_;
+    Cells cells_;
+    Mapping mapping_;
+    std::vector<std::byte> code_ = std::vector<std::byte>(code_size, std::byte{0x90});
+    layout::RamSplit split_ = layout::split_ram(layout::gib);
+    layout::PciWindows windows_ = layout::pci_windows(split_, 40);
+    PlatformConfig config_{.cpus = 2,
+                           .ram = split_,
+                           .windows = windows_,
+                           .acpi = acpi_files(windows_),
+                           .flash_variables = cells_.content,
+                           .flash_code = code_,
+                           .variables = &cells_,
+                           .kernel = code_,
+                           .initrd = code_,
+                           .command_line = "-- sum"};
+    std::unique_ptr<Platform> platform_ = *Platform::create(config_, {.memory = memory_,
+                                                                      .clock = clock_,
+                                                                      .events = events_,
+                                                                      .serial_output = output_,
+                                                                      .serial_interrupt = serial_line_,
+                                                                      .sci = sci_,
+                                                                      .flash_mapping = &mapping_,
+                                                                      .debug_output = {}});
+    MemoryDisk fusion_storage_ = storage();
+    MemoryDisk virtio_storage_ = storage();
+    VirtioBlk virtio_blk_{virtio_storage_, {.serial = "fuzz", .queue_count = 2}};
+    VirtioRng rng_{counted_bytes};
+    std::unique_ptr<FusionBlk> fusion_ = std::move(*FusionBlk::create(
+        memory_, fusion_storage_, clock_, {.serial = "fuzz", .tsc = [] { return std::uint64_t{1}; }}));
+    std::unique_ptr<VirtioPci> virtio_disk_ = std::move(*VirtioPci::create(memory_, virtio_blk_));
+    std::unique_ptr<VirtioPci> entropy_ = std::move(*VirtioPci::create(memory_, rng_));
+    PciDevice fusion_function_{fusion_blk_spec("fusion", *fusion_, 1)};
+    PciDevice virtio_function_{virtio_spec("virtio", virtio_blk_, *virtio_disk_)};
+    PciDevice entropy_function_{virtio_spec("entropy", rng_, *entropy_)};
+    std::array<PciDevice*, devices> functions_{&fusion_function_, &virtio_function_, &entropy_function_};
+    std::array<QueueDevice*, devices> queue_devices_{fusion_.get(), virtio_disk_.get(), entropy_.get()};
+    std::array<CheckedInterrupts, devices> interrupts_;
+    Mapped mapped_;
+    CheckedBars bars_{mapped_, windows_};
+
+    static const acpi::Files& acpi_files(const layout::PciWindows& windows) {
+        static const acpi::Files files = acpi::build({2, windows});
+        return files;
+    }
+};
+
+/// A vCPU that the input drives.
+class Guest {
+  public:
+    void step(Input& input) {
+        switch (input.take<std::uint8_t>() % 14) {
+            case 0:
+                return access_port(input, well_known[input.take<std::uint8_t>() % well_known.size()]);
+            case 1:
+                return access_port(input, input.take<std::uint16_t>());
+            case 2:
+                return access_config(input);
+            case 3:
+                return access_bar(input);
+            case 4:
+                return access_memory(input, flash_start + input.take<std::uint16_t>());
+            case 5:
+                return access_memory(input, input.take<std::uint64_t>());
+            case 6:
+                return scribble(input);
+            case 7:
+                return run_dma(input);
+            case 8:
+                return place_bar(input);
+            case 9:
+                return set_up_virtio(1 + input.take<std::uint8_t>() % 2);
+            case 10:
+                return describe(input);
+            case 11:
+                return machine_->settle();
+            case 12:
+                return from_outside(input);
+            default:
+                return restore();
+        }
+    }
+    void finish() { machine_->settle(); }
+
+  private:
+    static constexpr std::uint64_t flash_start =
+        layout::place_flash(variables_size, code_size).variables.start;
+    static constexpr std::array<std::uint16_t, 22> well_known{
+        0x64,  0x70,  0x71,  0x92,  0x3f8,  0x3f9,  0x3fa,  0x3fb,  0x3fc,                      0x3fd,
+        0x402, 0x510, 0x511, 0x514, 0x518,  0xcf8,  0xcf9,  0xcfc,  layout::power_management_port, 0xaf00,
+        layout::exit_port,   layout::phase_port};
+    static constexpr std::uint32_t rings_at = 0x4000;  ///< of virtio queues, in the second bank
+
+    std::uint64_t in(std::uint16_t port, std::size_t size) {
+        return test::read_value(machine_->ports(), port, size);
+    }
+    void out(std::uint16_t port, std::size_t size, std::uint64_t value) {
+        test::write_value(machine_->ports(), port, size, value);
+    }
+    void set_config(unsigned slot, unsigned offset, std::size_t size, std::uint32_t value) {
+        out(0xcf8, 4, 0x8000'0000 | slot << 11 | (offset & 0xfc));
+        out(static_cast<std::uint16_t>(0xcfc + offset % 4), size, value);
+    }
+
+    void access_port(Input& input, std::uint16_t port) {
+        const auto how = input.take<std::uint8_t>();
+        const std::size_t size = std::size_t{1} << how % 4 % 3;
+        (how & 4) != 0 ? static_cast<void>(in(port, size)) : out(port, size, input.take<std::uint32_t>());
+    }
+    /// Any configuration register of any function, whole or in part.
+    void access_config(Input& input) {
+        const auto slot = input.take<std::uint8_t>();
+        const auto offset = input.take<std::uint8_t>();
+        out(0xcf8, 4, 0x8000'0000 | std::uint32_t{slot} % 6 << 11 | std::uint32_t{slot} / 6 % 8 << 8 | (offset & 0xfcu));
+        access_port(input, static_cast<std::uint16_t>(0xcfc + offset % 4));
+    }
+    /// 1 to 8 bytes: KVM splits an access that crosses a page.
+    void access_memory(Input& input, std::uint64_t address) {
+        const auto how = input.take<std::uint8_t>();
+        const std::size_t size = 1 + how % 8;
+        if ((how & 8) != 0)
+            static_cast<void>(test::read_value(machine_->memory(), address, size));
+        else
+            test::write_value(machine_->memory(), address, size,
+                              size > 4 ? input.take<std::uint64_t>() : input.take<std::uint32_t>());
+    }
+    void access_bar(Input& input) {
+        const auto bar = machine_->bar(input.take<std::uint8_t>() % devices);
+        const auto offset = input.take<std::uint16_t>();
+        if (bar) access_memory(input, bar->start + offset % (bar->size + 8));
+    }
+    void scribble(Input& input) {
+        const auto where = input.take<std::uint16_t>();
+        const auto value = input.take<std::uint64_t>();
+        std::memcpy(&machine_->ram(where & 1)[where / 2 % (ram_size - 8)], &value, sizeof(value));
+    }
+    /// A descriptor of fw_cfg's, somewhere in RAM, and the write that starts it.
+    void run_dma(Input& input) {
+        struct Descriptor {
+            std::uint32_t control;
+            std::uint32_t length;
+            std::uint64_t address;
+        };
+        constexpr std::array<std::uint16_t, 12> items{0, 1, 3, 8, 0x11, 0x12, 0x15, 0x19, 0x20, 0x21, 0x23, 0xffff};
+        const auto what = input.take<std::uint16_t>();
+        const std::uint32_t control = what % 32 | std::uint32_t{items[what / 32 % items.size()]} << 16;
+        const std::uint64_t length = input.take<std::uint16_t>();
+        const std::uint64_t address =
+            (what & 0x8000) != 0 ? input.take<std::uint64_t>() : input.take<std::uint16_t>() % (ram_size + 16);
+        const Descriptor descriptor{__builtin_bswap32(control), __builtin_bswap32(static_cast<std::uint32_t>(length)),
+                                    __builtin_bswap64(address)};
+        const std::uint32_t at = input.take<std::uint16_t>() % (ram_size - sizeof(descriptor));
+        std::memcpy(&machine_->ram(0)[at], &descriptor, sizeof(descriptor));
+        out(0x514, 4, 0);
+        out(0x518, 4, __builtin_bswap32(at));
+    }
+    void place_bar(Input& input) {
+        const unsigned device = input.take<std::uint8_t>() % devices;
+        const auto where = input.take<std::uint8_t>();
+        const unsigned slot = layout::first_device_slot + device;
+        set_config(slot, 0x10, 4, static_cast<std::uint32_t>(layout::pci_memory32_window.start) + where * 0x1000u);
+        set_config(slot, 0x04, 2, 6);
+        const unsigned msix = static_cast<unsigned>(read_config(slot, 0x34, 1));
+        set_config(slot, msix + 2, 2, 0x8000);
+        for (unsigned vector = 0; vector < 3; ++vector) write_msix(device, vector, where);
+    }
+    std::uint64_t read_config(unsigned slot, unsigned offset, std::size_t size) {
+        out(0xcf8, 4, 0x8000'0000 | slot << 11 | (offset & 0xfc));
+        return in(static_cast<std::uint16_t>(0xcfc + offset % 4), size);
+    }
+    void write_msix(unsigned device, unsigned vector, unsigned data) {
+        const auto bar = machine_->bar(device);
+        if (!bar) return;
+        const std::uint64_t table = device == 0 ? block::bar::msix_table : VirtioPci::msix_table_offset;
+        const std::array<std::uint32_t, 4> entry{0xfee0'0000, 0, data, 0};
+        for (unsigned word = 0; word < 4; ++word)
+            test::write_value(machine_->memory(), bar->start + table + vector * 16 + word * 4, 4, entry[word]);
+    }
+
+    template <typename T>
+    void set_common(std::uint64_t bar, std::uint64_t offset, T value) {
+        test::write_value(machine_->memory(), bar + offset, sizeof(T), value);
+    }
+    void set_up_virtio(unsigned device) {
+        using Common = virtio::CommonConfig;
+        const auto bar = machine_->bar(device);
+        if (!bar) return;
+        const std::uint64_t at = bar->start;
+        set_common(at, offsetof(Common, status), std::uint8_t{0});
+        set_common(at, offsetof(Common, status), std::uint8_t{3});
+        set_common(at, offsetof(Common, driver_feature_select), std::uint32_t{1});
+        set_common(at, offsetof(Common, driver_feature), std::uint32_t{1});
+        set_common(at, offsetof(Common, status), std::uint8_t{11});
+        for (std::uint16_t queue = 0; queue < 2; ++queue) {
+            const std::uint64_t rings = high_start + rings_at + (device * 2 + queue) * 0x400u;
+            set_common(at, offsetof(Common, queue_select), queue);
+            set_common(at, offsetof(Common, queue_size), std::uint16_t{8});
+            set_common(at, offsetof(Common, queue_vector), queue);
+            set_common(at, offsetof(Common, queue_descriptors), static_cast<std::uint32_t>(rings));
+            set_common(at, offsetof(Common, queue_driver), static_cast<std::uint32_t>(rings + 0x100));
+            set_common(at, offsetof(Common, queue_device), static_cast<std::uint32_t>(rings + 0x200));
+            set_common(at, offsetof(Common, queue_enable), std::uint16_t{1});
+        }
+        set_common(at, offsetof(Common, status), std::uint8_t{15});
+    }
+    /// A descriptor of a queue, which also becomes available when the input says so.
+    void describe(Input& input) {
+        const auto which = input.take<std::uint8_t>();
+        const auto flags = input.take<std::uint8_t>();
+        std::byte* const rings = &machine_->ram(1)[rings_at + (2 + which % 4) * 0x400u];
+        const std::uint16_t index = which / 4 % 8;
+        const virtio::Descriptor descriptor{high_start + input.take<std::uint16_t>() % 0x4000u,
+                                            input.take<std::uint8_t>() * ((flags & 0x40) != 0 ? 1u : 16u),
+                                            static_cast<std::uint16_t>(flags % 8),
+                                            static_cast<std::uint16_t>(flags / 8 % 8)};
+        std::memcpy(rings + 16 * index, &descriptor, sizeof(descriptor));
+        if ((flags & 0x80) == 0) return;
+        std::uint16_t available = 0;
+        std::memcpy(&available, rings + 0x102, sizeof(available));
+        std::memcpy(rings + 0x104 + 2 * (available % 8), &index, sizeof(index));
+        ++available;
+        std::memcpy(rings + 0x102, &available, sizeof(available));
+    }
+
+    /// Time, keys, and a terminal that takes output or does not.
+    void from_outside(Input& input) {
+        const auto what = input.take<std::uint8_t>();
+        if (what < 0x80) return machine_->pass(std::chrono::microseconds(std::int64_t{1} << what % 40));
+        if (what < 0xc0) return machine_->output_room(what % 64u);
+        const auto bytes = input.take_bytes(what - 0xc0u);
+        require(machine_->receive(bytes) <= bytes.size());
+    }
+    void restore() {
+        machine_->settle();
+        const std::vector<std::byte> state = machine_->save();
+        auto next = std::make_unique<Machine>();
+        next->load(*machine_, state);
+        require(next->save() == state);
+        machine_ = std::move(next);
+    }
+
+    std::unique_ptr<Machine> machine_ = std::make_unique<Machine>();
+};
+
+}  // namespace
+}  // namespace exo::vmm
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    exo::fuzz::Input input(data, size);
+    exo::vmm::Guest guest;
+    while (!input.empty()) guest.step(input);
+    guest.finish();
+    return 0;
+}
