@@ -1,7 +1,8 @@
-// libFuzzer on all of the machine but KVM: the platform's models with a fusion disk, a virtio disk and the entropy device behind its PCI
-// bus, driven as a vCPU drives them, by accesses to ports and memory, and by what a guest writes into its RAM. AddressSanitizer guards the
-// bounds; the checks below guard where BARs and interrupts go, that devices come to rest, and that whatever state the guest has brought the
-// machine into can be saved, loaded, and saved again to the same bytes.
+// libFuzzer on all of the machine but KVM: the platform's models with a fusion disk, a virtio disk and the
+// entropy device behind its PCI bus, driven as a vCPU drives them, by accesses to ports and memory, and by
+// what a guest writes into its RAM. AddressSanitizer guards the bounds; the checks below guard where BARs and
+// interrupts go, that devices come to rest, and that whatever state the guest has brought the machine into
+// can be saved, loaded, and saved again to the same bytes.
 //
 // An input is a list of steps, each a byte that chooses it and the bytes that it takes.
 #include <array>
@@ -49,12 +50,14 @@ struct Mapping final : FlashMapping {
     void show_array(bool) override {}
 };
 
-/// What KVM would be asked for: routes only into the interrupts' window, and signals only where there is a route.
+/// What KVM would be asked for: routes only into the interrupts' window, and signals only where there is a
+/// route.
 class CheckedInterrupts final : public MsixBackend {
   public:
     void route(unsigned vector, const std::optional<MsiMessage>& message) override {
         if (message)
-            require(message->address >= layout::msi_window.start && message->address < layout::msi_window.end());
+            require(message->address >= layout::msi_window.start &&
+                    message->address < layout::msi_window.end());
         routes_[vector] = message;
     }
     void deliver(unsigned vector) override { require(routes_[vector].has_value()); }
@@ -70,7 +73,8 @@ class CheckedBars final : public BarListener {
     CheckedBars(Mapped& mapped, const layout::PciWindows& windows) : mapped_(mapped), windows_(windows) {}
     void bar_mapped(unsigned, AddressRange where) override {
         require(where.start >= windows_.memory32.start && where.end() <= windows_.memory32.end());
-        for (const auto& [start, other] : mapped_) require(where.end() <= start || where.start >= other.end());
+        for (const auto& [start, other] : mapped_)
+            require(where.end() <= start || where.start >= other.end());
         mapped_.emplace(where.start, where);
     }
     void bar_unmapped(unsigned, AddressRange where) override { require(mapped_.erase(where.start) == 1); }
@@ -239,10 +243,28 @@ class Guest {
   private:
     static constexpr std::uint64_t flash_start =
         layout::place_flash(variables_size, code_size).variables.start;
-    static constexpr std::array<std::uint16_t, 22> well_known{
-        0x64,  0x70,  0x71,  0x92,  0x3f8,  0x3f9,  0x3fa,  0x3fb,  0x3fc,                      0x3fd,
-        0x402, 0x510, 0x511, 0x514, 0x518,  0xcf8,  0xcf9,  0xcfc,  layout::power_management_port, 0xaf00,
-        layout::exit_port,   layout::phase_port};
+    static constexpr std::array<std::uint16_t, 22> well_known{0x64,
+                                                              0x70,
+                                                              0x71,
+                                                              0x92,
+                                                              0x3f8,
+                                                              0x3f9,
+                                                              0x3fa,
+                                                              0x3fb,
+                                                              0x3fc,
+                                                              0x3fd,
+                                                              0x402,
+                                                              0x510,
+                                                              0x511,
+                                                              0x514,
+                                                              0x518,
+                                                              0xcf8,
+                                                              0xcf9,
+                                                              0xcfc,
+                                                              layout::power_management_port,
+                                                              0xaf00,
+                                                              layout::exit_port,
+                                                              layout::phase_port};
     static constexpr std::uint32_t rings_at = 0x4000;  ///< of virtio queues, in the second bank
 
     std::uint64_t in(std::uint16_t port, std::size_t size) {
@@ -265,7 +287,9 @@ class Guest {
     void access_config(Input& input) {
         const auto slot = input.take<std::uint8_t>();
         const auto offset = input.take<std::uint8_t>();
-        out(0xcf8, 4, 0x8000'0000 | std::uint32_t{slot} % 6 << 11 | std::uint32_t{slot} / 6 % 8 << 8 | (offset & 0xfcu));
+        out(0xcf8, 4,
+            0x8000'0000 | std::uint32_t{slot} % 6 << 11 | std::uint32_t{slot} / 6 % 8 << 8 |
+                (offset & 0xfcu));
         access_port(input, static_cast<std::uint16_t>(0xcfc + offset % 4));
     }
     /// 1 to 8 bytes: KVM splits an access that crosses a page.
@@ -295,13 +319,15 @@ class Guest {
             std::uint32_t length;
             std::uint64_t address;
         };
-        constexpr std::array<std::uint16_t, 12> items{0, 1, 3, 8, 0x11, 0x12, 0x15, 0x19, 0x20, 0x21, 0x23, 0xffff};
+        constexpr std::array<std::uint16_t, 12> items{0,    1,    3,    8,    0x11, 0x12,
+                                                      0x15, 0x19, 0x20, 0x21, 0x23, 0xffff};
         const auto what = input.take<std::uint16_t>();
         const std::uint32_t control = what % 32 | std::uint32_t{items[what / 32 % items.size()]} << 16;
         const std::uint64_t length = input.take<std::uint16_t>();
-        const std::uint64_t address =
-            (what & 0x8000) != 0 ? input.take<std::uint64_t>() : input.take<std::uint16_t>() % (ram_size + 16);
-        const Descriptor descriptor{__builtin_bswap32(control), __builtin_bswap32(static_cast<std::uint32_t>(length)),
+        const std::uint64_t address = (what & 0x8000) != 0 ? input.take<std::uint64_t>()
+                                                           : input.take<std::uint16_t>() % (ram_size + 16);
+        const Descriptor descriptor{__builtin_bswap32(control),
+                                    __builtin_bswap32(static_cast<std::uint32_t>(length)),
                                     __builtin_bswap64(address)};
         const std::uint32_t at = input.take<std::uint16_t>() % (ram_size - sizeof(descriptor));
         std::memcpy(&machine_->ram(0)[at], &descriptor, sizeof(descriptor));
@@ -312,7 +338,8 @@ class Guest {
         const unsigned device = input.take<std::uint8_t>() % devices;
         const auto where = input.take<std::uint8_t>();
         const unsigned slot = layout::first_device_slot + device;
-        set_config(slot, 0x10, 4, static_cast<std::uint32_t>(layout::pci_memory32_window.start) + where * 0x1000u);
+        set_config(slot, 0x10, 4,
+                   static_cast<std::uint32_t>(layout::pci_memory32_window.start) + where * 0x1000u);
         set_config(slot, 0x04, 2, 6);
         const unsigned msix = static_cast<unsigned>(read_config(slot, 0x34, 1));
         set_config(slot, msix + 2, 2, 0x8000);
@@ -328,7 +355,8 @@ class Guest {
         const std::uint64_t table = device == 0 ? block::bar::msix_table : VirtioPci::msix_table_offset;
         const std::array<std::uint32_t, 4> entry{0xfee0'0000, 0, data, 0};
         for (unsigned word = 0; word < 4; ++word)
-            test::write_value(machine_->memory(), bar->start + table + vector * 16 + word * 4, 4, entry[word]);
+            test::write_value(machine_->memory(), bar->start + table + vector * 16 + word * 4, 4,
+                              entry[word]);
     }
 
     template <typename T>

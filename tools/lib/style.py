@@ -13,6 +13,7 @@ ARROWS = {
     "shared": {"shared"},
     "firmware": {"firmware", "vmm/base"},
     "vmm/base": {"vmm/base", "shared"},
+    "vmm/isolation": {"vmm/isolation", "vmm/base"},
     "vmm/storage": {"vmm/storage", "vmm/base", "shared"},
     "vmm/devices": {"vmm/devices", "vmm/storage", "vmm/base", "shared"},
     "vmm/kvm": {"vmm/kvm", "vmm/base", "shared"},

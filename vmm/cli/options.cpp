@@ -37,6 +37,7 @@ struct RunText {
     std::string snapshot;
     std::string restore;
     std::string firmware_cache = "auto";
+    std::string seccomp = "on";
     std::string log_level = "warning";
     std::string log_format = "text";
     std::string log_file;
@@ -113,6 +114,11 @@ CLI::App* add_run(CLI::App& app, RunText& text) {
            "Where machines whose firmware has done its work are kept, so that the next boot of such a "
            "machine begins there; 'off' boots as if for the first time (auto: the user's cache folder)")
         ->type_name("auto|off|DIR");
+    run->add_option(
+           "--seccomp", text.seccomp,
+           "'off' lets vmm make system calls that it has no use for: for a C library that makes calls which "
+           "vmm does not know of (on)")
+        ->type_name("on|off");
     run->add_option("--trace-io", text.trace_io, "Record the guest's device accesses there (slow)")
         ->type_name("FILE");
     run->add_option("--log-level", text.log_level, "debug, info, warning or error (warning)")
@@ -251,6 +257,10 @@ Result<Command> understand(const RunText& text, std::vector<std::string> guest_c
     options.guest_command = std::move(guest_command);
     options.initrd = text.initrd;
     options.append = text.append;
+    if (text.seccomp != "on" && text.seccomp != "off")
+        return fail("cannot use --seccomp", fmt::format("'{}' is neither on nor off", text.seccomp),
+                    see_help);
+    options.seccomp = text.seccomp == "on";
     const auto log = parse_log(text);
     if (!log) return std::unexpected(log.error());
     options.log = *log;

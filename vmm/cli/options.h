@@ -45,6 +45,7 @@ struct RunOptions {
     std::string snapshot;                 ///< file to write one to when asked; empty for none
     std::string restore;                  ///< file to go on from; empty for none
     std::string firmware_cache = "auto";  ///< "auto", "off" or a folder
+    bool seccomp = true;                  ///< deny the system calls that vmm does not need
     std::string append;                   ///< options of the guest's kernel
     LogOptions log;
     std::vector<std::string> guest_command;

@@ -1,8 +1,10 @@
 #include "vmm/cli/run.h"
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <optional>
 
@@ -15,7 +17,9 @@
 #include "vmm/cli/metrics.h"
 #include "vmm/cli/process_memory.h"
 #include "vmm/cli/warm_firmware.h"
+#include "vmm/isolation/syscall_filter.h"
 #include "vmm/machine/machine.h"
+#include "vmm/storage/open_disk.h"
 
 namespace exo::vmm {
 namespace {
@@ -128,7 +132,8 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
             {.clock = clock_,
              .console = console_.output(),
              .firmware_log = {},
-             .boot_phase = [this, start](platform::BootPhase phase) { passed(phase, start); }});
+             .boot_phase = [this, start](platform::BootPhase phase) { passed(phase, start); },
+             .thread_begins = options_.seccomp ? confine_thread : nullptr});
     };
     auto machine = create();
     if (!machine && metrics.firmware == "warm") {
@@ -245,6 +250,15 @@ Result<void> check_host(const KvmSystem& system, const RunOptions& options) {
     return {};
 }
 
+/// From here on, vmm makes the system calls that running guests takes, and no others.
+Result<void> confine(const RunOptions& options) {
+    if (!options.seccomp) return {};
+    ::tzset();  // the log's time needs a file, which guests' threads cannot open
+    report_denied_calls(RawTerminal::restore_now);
+    return confine_process(std::ranges::any_of(
+        options.disks, [](const DiskOption& disk) { return is_network_disk(disk.path); }));
+}
+
 Result<int> run_guest(const RunOptions& options, const Log& log, std::chrono::nanoseconds process_start) {
     auto inputs = load_inputs(options, log);
     if (!inputs) return std::unexpected(inputs.error());
@@ -266,6 +280,7 @@ Result<int> run_guest(const RunOptions& options, const Log& log, std::chrono::na
     Result<int> status = 0;
     {
         Console console(*wake, *signals);
+        if (auto done = confine(options); !done) return std::unexpected(done.error());
         status = Run(options, log, *inputs, *system, console, *signals).to_the_end(metrics);
     }
     if (!status || options.metrics.empty()) return status;

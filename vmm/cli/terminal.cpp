@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 
 namespace exo::vmm {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::array crash_signals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 
 termios original{};
+std::atomic<bool> raw_now = false;
 
 void restore() {
     ::tcsetattr(STDIN_FILENO, TCSANOW, &original);
@@ -35,15 +37,20 @@ void handle_crashes(void (*handler)(int)) {
 
 RawTerminal::RawTerminal() {
     if (::isatty(STDIN_FILENO) == 0 || ::tcgetattr(STDIN_FILENO, &original) != 0) return;
-    active_ = true;
+    active_ = raw_now = true;
     handle_crashes(restore_and_die);
     set_again();
 }
 
 RawTerminal::~RawTerminal() {
     if (!active_) return;
+    raw_now = false;
     restore();
     handle_crashes(SIG_DFL);
+}
+
+void RawTerminal::restore_now() {
+    if (raw_now) restore();
 }
 
 void RawTerminal::set_again() const {

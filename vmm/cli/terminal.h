@@ -11,6 +11,9 @@ class RawTerminal {
     RawTerminal& operator=(const RawTerminal&) = delete;
     ~RawTerminal();
 
+    /// Gives the terminal its old mode back if one is raw; in a signal handler too.
+    static void restore_now();
+
     /// Standard input is a terminal.
     bool active() const { return active_; }
     /// After the shell may have changed the mode (the process was stopped and goes on).

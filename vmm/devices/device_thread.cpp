@@ -56,10 +56,13 @@ Result<void> DeviceThread::watch(int fd) const {
     return fail_errno("I/O thread of " + name_, errno);
 }
 
-Result<void> DeviceThread::start() {
+Result<void> DeviceThread::start(std::function<void()> first) {
     stopping_ = false;
     try {
-        thread_ = std::thread([this] { run(); });
+        thread_ = std::thread([this, first = std::move(first)] {
+            if (first) first();
+            run();
+        });
     } catch (const std::system_error& error) {
         return fail("I/O thread of " + name_, error.what(), "raise the limit of processes (ulimit -u)");
     }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,7 +35,8 @@ class DeviceThread {
     DeviceThread(const DeviceThread&) = delete;
     DeviceThread& operator=(const DeviceThread&) = delete;
 
-    Result<void> start();
+    /// @param first  what the thread does before all else; may be empty
+    Result<void> start(std::function<void()> first = {});
 
     /// Waits until no work is under way any more, which takes as long as the host's storage takes: after that
     /// the device touches no guest memory, and is reset. Then start() may be called again.

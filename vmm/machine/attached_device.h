@@ -37,7 +37,8 @@ class AttachedDevice {
                                                           std::optional<std::chrono::nanoseconds> poll_cap);
 
     PciFunction& function() { return *function_; }
-    Result<void> start() { return thread_->start(); }
+    /// `first` as for DeviceThread.
+    Result<void> start(std::function<void()> first) { return thread_->start(std::move(first)); }
     /// Returns when the device has no work under way any more.
     void stop() { thread_->stop(); }
     /// Likewise, but the device keeps its state; start() lets it go on.

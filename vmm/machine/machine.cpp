@@ -35,6 +35,7 @@ class AllSignalsButKicksBlocked {
         sigset_t blocked;
         ::sigfillset(&blocked);
         ::sigdelset(&blocked, kick_signal());
+        ::sigdelset(&blocked, SIGSYS);  // a thread's own: what its filter of system calls denies
         ::pthread_sigmask(SIG_SETMASK, &blocked, &before_);
     }
     AllSignalsButKicksBlocked(const AllSignalsButKicksBlocked&) = delete;
@@ -245,7 +246,7 @@ Result<void> Machine::start() {
 Result<void> Machine::start_devices() {
     const AllSignalsButKicksBlocked blocked;
     for (AttachedDevice* const device : devices_)
-        if (auto done = device->start(); !done) return done;
+        if (auto done = device->start([this] { begin_thread(ThreadKind::device); }); !done) return done;
     return {};
 }
 
@@ -261,6 +262,7 @@ Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try
 
 void Machine::run_vcpu(unsigned id, const std::latch& gate) {
     ::pthread_setname_np(::pthread_self(), fmt::format("vcpu {}", id).c_str());
+    begin_thread(ThreadKind::vcpu);
     gate.wait();
     VcpuSlot& slot = *vcpus_[id];
     while (!ending_.load(std::memory_order_acquire)) {
@@ -273,6 +275,11 @@ void Machine::run_vcpu(unsigned id, const std::latch& gate) {
         else if (const auto reason = fatal_reason(exit))
             die(fmt::format("vCPU {}: {}\n{}", id, *reason, slot.vcpu.describe_state(memory_)));
     }
+}
+
+void Machine::begin_thread(ThreadKind kind) {
+    if (!outside_.thread_begins) return;
+    if (const auto done = outside_.thread_begins(kind); !done) die(done.error().message());
 }
 
 void Machine::die(std::string explanation) {

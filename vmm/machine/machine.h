@@ -16,6 +16,7 @@
 #include "vmm/base/clock.h"
 #include "vmm/base/error.h"
 #include "vmm/base/event_fd.h"
+#include "vmm/base/thread_kind.h"
 #include "vmm/devices/pollers.h"
 #include "vmm/kvm/msi_routes.h"
 #include "vmm/kvm/vcpu.h"
@@ -43,6 +44,8 @@ struct MachinePorts {
     std::function<void(std::span<const std::byte>)> firmware_log;
     /// Told on the vCPU's thread when the guest passes a point of its boot; may be empty.
     std::function<void(platform::BootPhase)> boot_phase;
+    /// Called first of all on each thread that serves the guest; may be empty. The machine dies of an error.
+    std::function<Result<void>(ThreadKind)> thread_begins = {};
 };
 
 struct MachineEnd {
@@ -119,6 +122,7 @@ class Machine final : private MachineEvents {
     void park(Vcpu& vcpu);
     void end(MachineEnd end);
     void die(std::string explanation);
+    void begin_thread(ThreadKind kind);
     void kick_vcpus();
 
     void reset_requested() override { end({.kind = MachineEnd::Kind::reset}); }

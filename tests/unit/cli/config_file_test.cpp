@@ -76,6 +76,15 @@ TEST_F(ConfigFileTest, MistakesAreToldWithTheirLine) {
     EXPECT_THAT(parse_arguments(words).error().message(), HasSubstr("/absent.toml"));
 }
 
+/// toml++ ran into what it calls unreachable.
+TEST_F(ConfigFileTest, LettersBeyondAsciiOutsideOfStringsAreAMistake) {
+    for (const char* letter : {"\u00e4", "\u0431", "\ufefa", "\u1681"}) {
+        expect_refused(std::string(letter) + "keel = 1\n", "cannot use --config");
+        expect_refused("cpus = " + std::string(letter) + "\n", "cannot use --config");
+        expect_refused("cpus = 1" + std::string(letter) + "\n", "cannot use --config");
+    }
+}
+
 TEST_F(ConfigFileTest, ValuesThatLookLikeOptionsAreValues) {
     EXPECT_EQ(options("kernel = \"--boot=direct\"\n").kernel, "--boot=direct");
 }
