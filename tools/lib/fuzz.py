@@ -41,12 +41,15 @@ class Outcome:
         found = re.findall(pattern, self.said)
         return int(found[-1]) if found else 0
 
+    @property
+    def inputs(self) -> int:
+        return self.number(r"number_of_executed_units: (\d+)")
+
     def line(self) -> str:
-        text = (
-            f"{self.target.name}: {self.number(r'number_of_executed_units: (\d+)')} inputs, {self.number(r'average_exec_per_sec: +(\d+)')} a second; "
-            f"{self.number(r'cov: (\d+)')} of {self.number(r'\((\d+) inline 8-bit counters\)')} edges, {self.number(r'ft: (\d+)')} features; "
-            f"{len(list(self.target.corpus.iterdir()))} inputs kept"
-        )
+        inputs, rate = self.inputs, self.number(r"average_exec_per_sec: +(\d+)")
+        edges, of = self.number(r"cov: (\d+)"), self.number(r"\((\d+) inline 8-bit counters\)")
+        kept = len(list(self.target.corpus.iterdir()))
+        text = f"{self.target.name}: {inputs} inputs, {rate} a second; {edges} of {of} edges, {self.number(r'ft: ([0-9]+)')} features; {kept} inputs kept"
         return text + (f"; FOUND a defect (status {self.status})" if self.status else "; nothing found")
 
     def explanation(self) -> str:
@@ -102,7 +105,7 @@ def main() -> int:
     limit = f"-max_total_time={round(asked.minutes * 60)}" if asked.executions is None else f"-runs={asked.executions // len(chosen)}"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(lambda target: _run(target, limit), chosen))
-    inputs = sum(outcome.number(r"number_of_executed_units: (\d+)") for outcome in outcomes)
+    inputs = sum(outcome.inputs for outcome in outcomes)
     defects = sum(outcome.status != 0 for outcome in outcomes)
     print(f"{inputs} inputs in {len(outcomes)} fuzzers, {defects} of which found a defect")
     return 1 if defects else 0
