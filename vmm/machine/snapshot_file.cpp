@@ -188,11 +188,10 @@ Result<void> SnapshotFile::write(const fs::path& path, std::vector<SnapshotFact>
     bytes.insert(bytes.end(), state.begin(), state.end());
     set_digest(header, bytes);
 
-    // A name of this process's own: whoever renames last has made the snapshot.
-    fs::path beside = path;
-    beside += fmt::format(".new.{}", ::getpid());
-    const FileDescriptor file(
-        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR));
+    // A name that nobody else has, also where processes of several machines share the folder: whoever renames
+    // last has made the snapshot.
+    std::string beside = path.string() + ".new.XXXXXX";
+    const FileDescriptor file(::mkostemp(beside.data(), O_CLOEXEC));
     if (!file) return fail_errno(what, errno, "Name a file in a folder that exists and can be written to.");
     int error = ::ftruncate(file.get(), static_cast<off_t>(header.memory_offset + header.memory_size)) == 0
                     ? 0

@@ -74,6 +74,17 @@ TEST_F(SnapshotFileTest, LeavesNothingElseInTheFolder) {
     EXPECT_FALSE(SnapshotFile::write(folder / "none" / "a", facts, state, memory));
 }
 
+// Machines that share a folder have processes of the same number.
+TEST_F(SnapshotFileTest, LeavesTheUnfinishedFileOfAProcessWithTheSameNumberAlone) {
+    std::filesystem::path other = path;
+    other += fmt::format(".new.{}", ::getpid());
+    std::ofstream(other) << "half of a snapshot";
+    write();
+    std::string left;
+    std::getline(std::ifstream(other), left);
+    EXPECT_EQ(left, "half of a snapshot");
+}
+
 TEST_F(SnapshotFileTest, TellsWhichFactDiffers) {
     write();
     const auto read = SnapshotFile::open(path);
