@@ -60,7 +60,7 @@ reboot -f
 @case("vmm: Linux on 1 CPU boots without a complaint, restarts, keeps its disk, powers off", needs=NEEDS, limit=600)
 def restarts(test: Context) -> None:
     wipe(linux_data(), 512)
-    done = test.run(launch("linux-restarts", REBOOT, *data_disk()), stdin=b"hello\n")
+    done = test.run(launch("linux-restarts", REBOOT, "--firmware-cache", "off", *data_disk()), stdin=b"hello\n")
     assert done.text.count("cpus 1, root 1") == 2, "it did not come up twice with its root on virtio-blk"
     assert "heard hello" in done.text, "what came on standard input did not reach it"
     assert "second start" in done.text, "what it wrote before the reboot is not on the disk"

@@ -39,7 +39,8 @@ def boot_counter(store: Path) -> int:
 
 
 def run(store: Path, metrics: Path) -> list[str]:
-    return [str(VMM), "run", "--kernel", str(GUEST), "--variables", str(store), "--metrics", str(metrics), "--", "echo", "well"]
+    options = ["--firmware-cache", "off", "--variables", str(store), "--metrics", str(metrics)]
+    return [str(VMM), "run", "--kernel", str(GUEST), *options, "--", "echo", "well"]
 
 
 @case("variables: what one boot sets is there in the next", needs=NEEDS, limit=300)

@@ -10,6 +10,7 @@ from test_disks import IN_BOX, ext4, noise
 
 NEEDS = ("kvm", "vmm", "guest")
 RUN = [str(VMM), "run", "--kernel", str(GUEST)]
+COLD = [*RUN, "--firmware-cache", "off"]
 PROMPT = r"exo> "
 
 
@@ -18,13 +19,13 @@ def firmware_builds(test: Context) -> None:
     builds = [path for path in ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/ovmf/OVMF.fd") if Path(path).exists()]
     assert builds, "this machine has neither build"
     for build in builds:
-        done = test.run([*RUN, "--firmware", build, "--", "exit", "5"])
+        done = test.run([*COLD, "--firmware", build, "--", "exit", "5"])
         assert done.status == 5, f"{build}: status {done.status}"
 
 
 @case("vmm: the least memory and many vCPUs", needs=NEEDS, limit=240)
 def sizes(test: Context) -> None:
-    done = test.run([*RUN, "--memory", "64M", "--cpus", "8", "--", "mem"])
+    done = test.run([*COLD, "--memory", "64M", "--cpus", "8", "--", "mem"])
     assert done.status == 0, f"status {done.status}"
     total = re.search(r"^total +([\d.]+) MiB", done.text, re.MULTILINE)
     assert total and 56 <= float(total[1]) <= 64, "the guest does not see its 64 MiB, less what the firmware keeps"

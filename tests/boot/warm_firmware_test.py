@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
+import tempfile
+import time
 
+import linux_test
 from harness import LOGS, Context, case
-from paths import GUEST, VMM
+from paths import GUEST, ROOT, VMM, cache
 from test_disks import IN_BOX, ext4, noise
 from variables_test import boot_counter
 
@@ -79,3 +83,36 @@ def variables(test: Context) -> None:
     assert store.read_bytes() == again.read_bytes(), "a warm boot leaves other variables than a cold one"
     _, third = boot(test, ["echo"], "--variables", str(again))
     assert third["firmware"] == "cold" and boot_counter(again) == 2
+
+
+@case("warm firmware: Linux gets its initial RAM disk and command line, and reads the right date", needs=("kvm", "vmm", "linux"), limit=600)
+def linux(test: Context) -> None:
+    folder = LOGS / "firmware-cache-linux"
+    shutil.rmtree(folder, ignore_errors=True)
+    for firmware in ("cold", "warm"):
+        script = f"echo clock $(date +%s) {firmware}; cat /proc/cmdline; poweroff -f"
+        command = linux_test.launch("warm", script, "--firmware-cache", str(folder), "--metrics", str(METRICS), words=f"exo.boot={firmware}")
+        before = time.time()
+        done = test.run(command)
+        assert done.status == 0, f"{firmware}: status {done.status}"
+        told = re.search(rf"clock (\d+) {firmware}", done.text)
+        assert told, f"{firmware}: the script of this run's initial RAM disk did not run"
+        assert before - 2 <= int(told[1]) <= time.time() + 2, f"{firmware}: the clock is {int(told[1]) - before:.0f} s off"
+        assert f"exo.boot={firmware}" in done.text, "this run's command line did not arrive"
+        document = json.loads(METRICS.read_text())
+        test.note(f"{document['firmware']}: {document['boot_ms']}")
+        assert document["firmware"] == firmware, f"a {document['firmware']} boot instead of a {firmware} one"
+
+
+@case("tools/run: the second box begins after the firmware of the first", needs=("box", "vmm", "guest"), limit=300)
+def boxes(test: Context) -> None:
+    metrics = LOGS / "box-warm-metrics.json"
+    # Beside what the tools keep, which the box cannot write to otherwise.
+    with tempfile.TemporaryDirectory(dir=cache()) as folder:
+        for firmware in ("cold", "warm"):
+            environment = {"XDG_CACHE_HOME": folder, "EXO_CACHE": str(cache())}
+            done = test.run([str(ROOT / "tools" / "run"), "--metrics", str(metrics), "--", "echo", firmware], env=environment)
+            assert done.status == 0 and firmware in done.text, f"{firmware}: status {done.status}"
+            document = json.loads(metrics.read_text())
+            test.note(f"{document['firmware']}: {document['boot_ms']}")
+            assert document["firmware"] == firmware, f"a {document['firmware']} boot instead of a {firmware} one"

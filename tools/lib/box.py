@@ -1,5 +1,6 @@
 """The kvm-box: one Linux machine under QEMU's software emulation, whose /dev/kvm is real, with the host's files at their places."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 from box_parts import TOOL, Parts, parts
 from box_session import Channel, Session
 from disks import Disk, qemu_arguments
-from paths import ROOT, cache
+from paths import ROOT, cache, firmware_cache
 from report import Failure, Phase, say
 from terminal import Stopped, interactive
 
@@ -80,7 +81,7 @@ class Box:
         disks = _unique(options.disks)
         self._disks = [disk for disk in disks if disk.why_unusable() is None]
         others = [disk.path.parent for disk in disks if disk not in self._disks]
-        self._writable = _writable_folders([*options.writable, *others])
+        self._writable = _writable_folders([*options.writable, *others, *_warm_firmware()])
         self._folder = Path(tempfile.mkdtemp(prefix="exo-box-"))
         self._machine: subprocess.Popen | None = None
         self.channel: Channel | None = None
@@ -217,6 +218,16 @@ def _writable_folders(asked: list[Path]) -> list[Path]:
     return chosen
 
 
+def _warm_firmware() -> list[Path]:
+    """What `vmm run` keeps of the firmware outlives the box, so that the next one need not start from nothing."""
+    folder = firmware_cache()
+    if folder is None:
+        return []
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return [folder]
+
+
 def _default_memory_mib() -> int:
     asked = os.environ.get("EXO_BOX_MEMORY", "")
     if asked:
@@ -227,7 +238,8 @@ def _default_memory_mib() -> int:
     return min(4096, whole // 2)
 
 
-ENVIRONMENT = {"TERM", "COLORTERM", "NO_COLOR", "HOME", "PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "CI", "TMPDIR"}
+ENVIRONMENT = {"TERM", "COLORTERM", "NO_COLOR", "HOME", "PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME", "SHELL", "CI", "TMPDIR",
+               "XDG_CACHE_HOME"}
 ENVIRONMENT_FAMILIES = ("EXO_", "LC_", "GTEST_", "ASAN_", "UBSAN_", "TSAN_", "LSAN_", "PYTHON")
 
 

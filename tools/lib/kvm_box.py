@@ -17,7 +17,8 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=TOOL,
         description="Runs any command of this machine where /dev/kvm works: inside a Linux machine that QEMU emulates. The command sees this "
-        "machine's files at their places, read-only except for the current folder, the project's build folder, /tmp and what --writable names.",
+        "machine's files at their places, read-only except for the current folder, the project's build folder, /tmp, the cache of warm "
+        "firmware and what --writable names.",
         epilog="Environment: EXO_BOX_TIMEOUT seconds for the command (0: none; default 1800, none at a terminal), EXO_BOX_MEMORY MiB of the box, "
         "EXO_CACHE where fetched parts are kept. Status: the command's; 125 the box could not be had; 137 time limit.",
     )

@@ -23,3 +23,12 @@ def cache() -> Path:
         return Path(chosen).resolve()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "exo-os"
+
+
+def firmware_cache() -> Path | None:
+    """Where `vmm run` keeps warm firmware when it is not told another folder: vmm/cli/firmware_cache.h."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    home = os.environ.get("HOME", "")
+    if base.startswith("/"):
+        return Path(base) / "exo-os" / "firmware"
+    return Path(home) / ".cache" / "exo-os" / "firmware" if home.startswith("/") else None

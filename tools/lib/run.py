@@ -1,8 +1,10 @@
 """`tools/run`: builds, then `vmm run`, directly or in the kvm-box."""
 
+import contextlib
 import os
 import re
 import sys
+from pathlib import Path
 
 import box
 import kvm
@@ -26,14 +28,23 @@ Options of `vmm run`:
 """
 
 
-def named_disks(words: list[str]) -> list[str]:
-    """The disks among the options of `vmm run`."""
-    found = [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--disk"]
-    return found + [word.removeprefix("--disk=") for word in words if word.startswith("--disk=")]
+def values_of(option: str, words: list[str]) -> list[str]:
+    """What an option of `vmm run` is given, each time that it is there."""
+    found = [words[at + 1] for at, word in enumerate(words[:-1]) if word == option]
+    return found + [word.removeprefix(f"{option}=") for word in words if word.startswith(f"{option}=")]
+
+
+def cache_folders(words: list[str]) -> list[Path]:
+    """Where warm firmware is to be kept, if that is not the default; made here, since the box cannot."""
+    folders = [Path(text) for text in values_of("--firmware-cache", words) if text not in ("auto", "off")]
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+    return folders
 
 
 def vmm_command(words: list[str], guest_command: list[str]) -> tuple[list[str], list[Disk]]:
-    disks = [Disk.parse(text) for text in named_disks(words)]
+    disks = [Disk.parse(text) for text in values_of("--disk", words)]
     extra: list[str] = []
     if not any(word.split("=")[0] == "--kernel" for word in words):
         extra += ["--kernel", str(GUEST)]
@@ -53,12 +64,13 @@ def main() -> int:
     reason = kvm.why_unusable()
     if reason is None:
         os.execv(VMM, command)
-    for text in named_disks(words):
+    for text in values_of("--disk", words):
         if re.match(r"nbds?(\+\w+)?://", text):
             raise Failure(f"{reason}, and the emulated machine that stands in has no network to reach {text} by")
     say(TOOL, f"{reason}: starting an emulated machine that has /dev/kvm (some seconds; firmware runs slowly in there)")
     announce = "starting the box…" if sys.stderr.isatty() else None
-    return box.run(command, box.Options(disks=disks, time_limit=box.time_limit(DEFAULT_TIME_LIMIT), announce=announce))
+    limit = box.time_limit(DEFAULT_TIME_LIMIT)
+    return box.run(command, box.Options(disks=disks, writable=cache_folders(words), time_limit=limit, announce=announce))
 
 
 if __name__ == "__main__":
