@@ -26,6 +26,12 @@ else()
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
+# Some presets compile a target's files together, which parses headers once (CMAKE_UNITY_BUILD). Files that share a name of their own with
+# others stay apart there.
+function(exo_keep_apart)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
+
 if(EXO_GUEST)
     if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
         message(FATAL_ERROR "The guest needs clang (the loader is a PE image). Use the release preset, or -DEXO_GUEST=OFF.")
