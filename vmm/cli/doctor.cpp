@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <optional>
 #include <string_view>
 
 #include "firmware/flash_image.h"
 #include "firmware/search.h"
+#include "vmm/cli/host_processor.h"
 #include "vmm/kvm/system.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/layout.h"
@@ -44,16 +44,11 @@ class Findings {
     bool healthy_ = true;
 };
 
-std::string processor_name() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-    return "unknown model";
-}
-
 void examine_processor(Findings& findings) {
     const auto model = fmt::format("{} × {}", ::sysconf(_SC_NPROCESSORS_ONLN), processor_name());
-    if (host_has_hardware_virtualization())
+    if (processor_is_emulated())
+        findings.note("processor", model + ", emulated by software: everything works, time means nothing");
+    else if (host_has_hardware_virtualization())
         findings.good("processor", model + ", with hardware virtualization");
     else
         findings.note("processor", model + ", without hardware virtualization (VMX or SVM)");

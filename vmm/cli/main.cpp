@@ -7,6 +7,7 @@
 #include "vmm/cli/doctor.h"
 #include "vmm/cli/options.h"
 #include "vmm/cli/run.h"
+#include "vmm/cli/tune.h"
 
 namespace exo::vmm {
 namespace {
@@ -26,6 +27,12 @@ int carry_out(const Command& command, std::chrono::nanoseconds process_start) {
     return std::visit(Overloaded{[=](const RunOptions& options) {
                                      const auto status = run(options, process_start);
                                      return status ? *status : report(status.error());
+                                 },
+                                 [](const TuneOptions& options) {
+                                     const auto text = tune_here(options);
+                                     if (!text) return report(text.error());
+                                     fmt::print("{}", *text);
+                                     return 0;
                                  },
                                  [](const DoctorOptions&) {
                                      const Diagnosis diagnosis = examine_host();

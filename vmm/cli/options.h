@@ -1,29 +1,17 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "vmm/base/error.h"
+#include "vmm/cli/disk_option.h"
 #include "vmm/cli/log.h"
-#include "vmm/machine/machine_disk.h"
+#include "vmm/tune/sweep.h"
 
 namespace exo::vmm {
-
-/// --disk FILE and what may follow it, after commas.
-struct DiskOption {
-    std::string path;
-    DiskKind kind = DiskKind::fusion;
-    bool read_only = false;
-    bool direct = false;
-    unsigned queues = 0;                                 ///< 0 for as many as suit the machine
-    std::optional<std::chrono::microseconds> poll = {};  ///< 0 for never; none for what suits the host
-    DiskRates rates = {};
-};
 
 /// How the guest starts.
 enum class BootMethod : std::uint8_t {
@@ -53,18 +41,25 @@ struct RunOptions {
 
 struct DoctorOptions {};
 
+struct TuneOptions {
+    std::string kernel;  ///< empty: the guest that was built with this program
+    std::string disk;    ///< as --disk of `vmm run` takes it; empty: one in memory
+    tune::Operations operations;
+    unsigned rounds = 3;
+    bool quick = false;
+    bool anyway = false;  ///< also where time means nothing
+    std::string json;     ///< file; empty for none
+};
+
 /// Text to print; the program ends with status 0.
 struct Information {
     std::string text;
 };
 
-using Command = std::variant<RunOptions, DoctorOptions, Information>;
+using Command = std::variant<RunOptions, TuneOptions, DoctorOptions, Information>;
 
 /// The command line, without the program's name, and what the file that it names by --config adds to it.
 /// Checks what can be checked without touching another file.
 Result<Command> parse_arguments(std::span<const char* const> arguments);
-
-/// `text` as --disk takes it.
-Result<DiskOption> parse_disk(const std::string& text);
 
 }  // namespace exo::vmm
