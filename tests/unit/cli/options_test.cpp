@@ -179,5 +179,33 @@ TEST(Options, UsageErrors) {
     expect_run_refused({"sum"}, "not understood");
 }
 
+TEST(Options, TuneOnlyReadsADiskUnlessToldOtherwise) {
+    const auto reads =
+        parse({"tune", "--disk", "a.img,direct", "--rounds", "5", "--quick", "--json", "t.json"});
+    ASSERT_TRUE(reads);
+    const auto& options = std::get<TuneOptions>(*reads);
+    EXPECT_EQ(options.disk, "a.img,direct");
+    EXPECT_EQ(options.rounds, 5u);
+    EXPECT_TRUE(options.quick);
+    EXPECT_FALSE(options.anyway);
+    EXPECT_EQ(options.json, "t.json");
+    EXPECT_FALSE(options.operations.writes());
+
+    expect_refused({"tune", "--disk", "a.img", "--rw", "randwrite"}, "overwrites");
+    EXPECT_TRUE(parse({"tune", "--rw", "randwrite"})) << "the disk in memory is nobody's";
+    const auto writes = parse({"tune", "--disk", "a.img", "--rw", "mixed", "--destroy-data"});
+    ASSERT_TRUE(writes);
+    EXPECT_TRUE(std::get<TuneOptions>(*writes).operations.writes());
+}
+
+TEST(Options, TuneRefusesWhatItWouldNotUse) {
+    expect_refused({"tune", "--disk", "a.img,poll=5"}, "what is looked for");
+    expect_refused({"tune", "--disk", "a.img,queues=1"}, "what is looked for");
+    expect_refused({"tune", "--disk", "a.img,odd"}, "no property");
+    expect_refused({"tune", "--rw", "sideways"}, "sideways");
+    expect_refused({"tune", "--rounds", "0"}, "not understood");
+    EXPECT_THAT(std::get<Information>(*parse({"tune", "--help"})).text, HasSubstr("--anyway"));
+}
+
 }  // namespace
 }  // namespace exo::vmm
