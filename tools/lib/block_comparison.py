@@ -134,8 +134,10 @@ def compare(asked) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog=TOOL, description="The same guest, this project's VMM and QEMU (q35, KVM, io_uring) in turn. In the kvm-box "
-                                     "where this machine has no KVM: counts are true there, times are not.")
+    parser = argparse.ArgumentParser(
+        prog=TOOL, description="The same guest on this project's VMM and on QEMU (q35, KVM, io_uring) in turn; where this machine has no KVM, in "
+        "the kvm-box: counts are true there, times are not.",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=1, help="of each load (default 1)")
     parser.add_argument("--case", default="", help="only machines whose name contains this: " + ", ".join(setting.name for setting in SETTINGS))

@@ -18,6 +18,7 @@ ARROWS = {
     "vmm/devices": {"vmm/devices", "vmm/storage", "vmm/base", "shared"},
     "vmm/kvm": {"vmm/kvm", "vmm/base", "shared"},
     "vmm/machine": {"vmm/machine", "vmm/devices", "vmm/storage", "vmm/kvm", "vmm/base", "shared"},
+    "vmm/tune": {"vmm/tune", "vmm/base", "shared"},
     "vmm/cli": {"vmm", "firmware", "shared"},
     "guest": {"guest", "shared"},
 }
