@@ -5,7 +5,9 @@ target_include_directories(exo_includes INTERFACE ${CMAKE_SOURCE_DIR})
 
 add_library(exo_warnings INTERFACE)
 target_compile_options(exo_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Werror
-    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+    # Files that are compiled together see each other's local names.
+    $<$<BOOL:${CMAKE_UNITY_BUILD}>:-Wno-shadow>)
 
 # Code that may inline a context switch (guest/sched/switch): the switch pushes below the stack pointer, where nothing may be then,
 # and does not keep RBX, by which clang addresses a frame that has locals of unknown size and over-aligned ones.
