@@ -184,9 +184,9 @@ def end_group(process: subprocess.Popen) -> None:
 
 
 def lost_by_emulator(running: Case) -> bool:
-    """The emulated SVM of the box now and then loses a nested guest: it enters it with the host's page tables, and the guest triple-faults at
-    its next instruction, in the firmware or in the kernel (tools/lib/box.py). Told apart by the triple fault, which the kernel's own handlers
-    leave to no other fault, and only in the box."""
+    """The emulated SVM of the box now and then loses a nested guest, in the firmware or in the kernel: it triple-faults at the next instruction
+    after an entry (tools/lib/box.py). Told apart by the triple fault, which the kernel's own handlers leave to no other fault, and only in the
+    box."""
     return "EXO_BOX" in os.environ and "the guest triple-faulted" in running.log.read_text(errors="replace")
 
 

@@ -20,7 +20,7 @@ from terminal import Stopped, interactive
 ATTEMPTS = 3
 START_LIMIT = 150  # seconds; a quiet machine needs 3
 # The kernel's own start is most of ours: no mitigations, self-tests, address randomization, or clearing of fresh memory.
-# No nested paging: with it the emulated processor now and then lets a nested guest run on the host's page tables (QEMU's log: VMRUN, then a
+# No nested paging: with it the emulated processor now and then runs a nested guest without its nested page tables (QEMU: VMRUN, then a
 # page fault at the guest's next instruction); one in about 10 guests that made 100,000 exits on a busy host broke, without it one in 50.
 KERNEL_COMMAND_LINE = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no5lvl cryptomgr.notests random.trust_cpu=on tsc=reliable no_timer_check "
