@@ -48,8 +48,8 @@ def _usage(pid: int) -> Usage:
     try:
         # The clock of another process: clock_getcpuclockid(3).
         cpu_ns = time.clock_gettime_ns(~pid << 3 | 2)
-    except OSError:  # it has ended; this line is one of its last
+        machine = next(STATISTICS.glob(f"{pid}-*"), None)
+        counts = [] if machine is None else [int((machine / name).read_text()) for name in COUNTERS]
+    except OSError:  # it has ended, or its machine has; this line is one of its last
         return Usage()
-    machine = next(STATISTICS.glob(f"{pid}-*"), None)
-    counts = [] if machine is None else [int((machine / name).read_text()) for name in COUNTERS]
     return Usage(cpu_ns, *counts)
