@@ -196,3 +196,15 @@ def bad_input(test: Context) -> None:
         assert done.status == 125, f"status {done.status} for {words}"
         assert len(done.errors.split()) > 5, f"no sentence for {words}: {done.errors}"
         assert not done.output and not metrics_file.exists(), f"something was written for {words}"
+
+
+@case("tools: refuse bad input with a sentence", needs=(), limit=60)
+def bad_words_to_tools(test: Context) -> None:
+    for words in (
+        ["fuzz", "--minutes", "0"], ["fuzz", "--executions", "-1"], ["fuzz", "--executions", "many"],
+        ["bench", "block-vmm", "--rounds", "0"], ["bench", "block-vmm", "--seconds", "inf"], ["bench", "block-vmm", "--case", "no such machine"],
+    ):  # fmt: skip
+        done = test.run([str(ROOT / "tools" / words[0]), *words[1:]])
+        assert done.status in (2, 125), f"status {done.status} for {words}"
+        assert "above 0" in (said := done.errors.decode()) or "there is no machine" in said, f"no reason for {words}: {said}"
+        assert not done.output, f"something was done for {words}"

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "tests/fuzz/flash_cells.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/machine/fakes.h"
 #include "vmm/devices/fusion_blk.h"
@@ -32,19 +33,6 @@ constexpr std::size_t variables_size = 2 * VariableFlash::block_size;
 constexpr std::size_t code_size = 4096;
 constexpr std::size_t disk_size = 64 * 512;
 constexpr unsigned devices = 3;
-
-struct Cells final : FlashMemory {
-    std::vector<std::byte> content = std::vector<std::byte>(variables_size, std::byte{0xff});
-    std::span<std::byte> bytes() override { return content; }
-    void program(std::uint64_t offset, std::span<const std::byte> data) override {
-        require(offset <= variables_size && data.size() <= variables_size - offset);
-        for (std::size_t i = 0; i < data.size(); ++i) content[offset + i] &= data[i];
-    }
-    void erase(std::uint64_t offset, std::uint64_t size) override {
-        require(offset <= variables_size && size <= variables_size - offset);
-        std::ranges::fill(std::span(content).subspan(offset, size), std::byte{0xff});
-    }
-};
 
 struct Mapping final : FlashMapping {
     void show_array(bool) override {}
@@ -157,7 +145,7 @@ class Machine {
     test::RecordedLine serial_line_;
     test::RecordedLine sci_;
     test::TextOutput output_;
-    Cells cells_;
+    fuzz::FlashCells cells_{variables_size};
     Mapping mapping_;
     std::vector<std::byte> code_ = std::vector<std::byte>(code_size, std::byte{0x90});
     layout::RamSplit split_ = layout::split_ram(layout::gib);
@@ -273,9 +261,16 @@ class Guest {
     void out(std::uint16_t port, std::size_t size, std::uint64_t value) {
         test::write_value(machine_->ports(), port, size, value);
     }
+    /// Gives the port at which the register is now.
+    std::uint16_t select_config(unsigned slot, unsigned offset, unsigned function = 0) {
+        out(0xcf8, 4, 0x8000'0000 | slot << 11 | function << 8 | (offset & 0xfc));
+        return static_cast<std::uint16_t>(0xcfc + offset % 4);
+    }
     void set_config(unsigned slot, unsigned offset, std::size_t size, std::uint32_t value) {
-        out(0xcf8, 4, 0x8000'0000 | slot << 11 | (offset & 0xfc));
-        out(static_cast<std::uint16_t>(0xcfc + offset % 4), size, value);
+        out(select_config(slot, offset), size, value);
+    }
+    std::uint64_t read_config(unsigned slot, unsigned offset, std::size_t size) {
+        return in(select_config(slot, offset), size);
     }
 
     void access_port(Input& input, std::uint16_t port) {
@@ -287,10 +282,7 @@ class Guest {
     void access_config(Input& input) {
         const auto slot = input.take<std::uint8_t>();
         const auto offset = input.take<std::uint8_t>();
-        out(0xcf8, 4,
-            0x8000'0000 | std::uint32_t{slot} % 6 << 11 | std::uint32_t{slot} / 6 % 8 << 8 |
-                (offset & 0xfcu));
-        access_port(input, static_cast<std::uint16_t>(0xcfc + offset % 4));
+        access_port(input, select_config(slot % 6, offset, slot / 6 % 8));
     }
     /// 1 to 8 bytes: KVM splits an access that crosses a page.
     void access_memory(Input& input, std::uint64_t address) {
@@ -344,10 +336,6 @@ class Guest {
         const unsigned msix = static_cast<unsigned>(read_config(slot, 0x34, 1));
         set_config(slot, msix + 2, 2, 0x8000);
         for (unsigned vector = 0; vector < 3; ++vector) write_msix(device, vector, where);
-    }
-    std::uint64_t read_config(unsigned slot, unsigned offset, std::size_t size) {
-        out(0xcf8, 4, 0x8000'0000 | slot << 11 | (offset & 0xfc));
-        return in(static_cast<std::uint16_t>(0xcfc + offset % 4), size);
     }
     void write_msix(unsigned device, unsigned vector, unsigned data) {
         const auto bar = machine_->bar(device);

@@ -1,9 +1,4 @@
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <vector>
-
-#include "vmm/machine/variable_flash.h"
+#include "tests/fuzz/flash_cells.h"
 
 /// Any sequence of accesses to the variable flash: it stays inside its cells, a cell's bits are set by
 /// erasing alone, and the slot is away exactly while the status is read. Input: 4 bytes an access: what,
@@ -11,33 +6,14 @@
 namespace exo::vmm {
 namespace {
 
-void check(bool holds) {
-    if (!holds) std::abort();
-}
+using fuzz::require;
 
 constexpr std::uint64_t size = 2 * VariableFlash::block_size + 100;  // the last block is cut off
-
-struct Cells final : FlashMemory {
-    std::vector<std::byte> content = std::vector<std::byte>(size, std::byte{0xff});
-    unsigned programmed = 0;
-    unsigned erased = 0;
-    std::span<std::byte> bytes() override { return content; }
-    void program(std::uint64_t offset, std::span<const std::byte> data) override {
-        ++programmed;
-        check(!data.empty() && offset < size && data.size() <= size - offset);
-        for (std::size_t i = 0; i < data.size(); ++i) content[offset + i] &= data[i];
-    }
-    void erase(std::uint64_t offset, std::uint64_t length) override {
-        ++erased;
-        check(offset % VariableFlash::block_size == 0 && offset < size && length <= size - offset);
-        std::ranges::fill(std::span(content).subspan(offset, length), std::byte{0xff});
-    }
-};
 
 struct Mapping final : FlashMapping {
     bool visible = true;
     void show_array(bool now) override {
-        check(now != visible);
+        require(now != visible);
         visible = now;
     }
 };
@@ -47,7 +23,8 @@ struct Mapping final : FlashMapping {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t length) {
     using namespace exo::vmm;
-    Cells cells;
+    using exo::fuzz::require;
+    exo::fuzz::FlashCells cells(size);
     Mapping mapping;
     VariableFlash flash(cells, mapping);
     for (; length >= 4; data += 4, length -= 4) {
@@ -62,11 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t leng
         else
             flash.write(offset, access);
         using Mode = VariableFlash::State::Mode;
-        check(mapping.visible == (flash.state().mode != Mode::status));
-        check(cells.programmed == programmed || before.mode == Mode::program);
-        check(cells.erased == erased || before.mode == Mode::erase);
+        require(mapping.visible == (flash.state().mode != Mode::status));
+        require(cells.programmed == programmed || before.mode == Mode::program);
+        require(cells.erased == erased || before.mode == Mode::erase);
         if ((data[1] & 0x80) != 0 && before.mode == Mode::status)
-            check(access.front() == std::byte{before.status});
+            require(access.front() == std::byte{before.status});
     }
     return 0;
 }

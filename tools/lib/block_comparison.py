@@ -12,8 +12,8 @@ from pathlib import Path
 import box
 import kvm
 from builder import build
-from command import finish
-from direct_guest import KERNEL, Machine, on_qemu, on_vmm
+from command import finish, positive
+from direct_guest import KERNEL, on_qemu, on_vmm
 from report import Failure, say
 from watched_process import STATISTICS, Usage, watch
 
@@ -36,8 +36,8 @@ class Setting:
 
     def command(self, disk: Path, guest_command: list[str]) -> list[str]:
         if self.vmm_options is None:
-            return on_qemu(Machine(), disk, guest_command, poll_ns=self.poll_ns)
-        return on_vmm(Machine(), f"{disk},readonly{self.vmm_options}", guest_command)
+            return on_qemu(disk, guest_command, poll_ns=self.poll_ns)
+        return on_vmm(f"{disk},readonly{self.vmm_options}", guest_command)
 
 
 SETTINGS = (
@@ -138,11 +138,13 @@ def main() -> int:
         prog=TOOL, description="The same guest on this project's VMM and on QEMU (q35, KVM, io_uring) in turn; where this machine has no KVM, in "
         "the kvm-box: counts are true there, times are not.",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=1, help="of each load (default 1)")
-    parser.add_argument("--case", default="", help="only machines whose name contains this: " + ", ".join(setting.name for setting in SETTINGS))
-    parser.add_argument("--json", default="build/bench/block-vmm.jsonl", help="file for the figures, a line each")
+    parser.add_argument("--rounds", type=positive(int), default=5, metavar="N", help="how often each machine is measured (default 5)")
+    parser.add_argument("--seconds", type=positive(int), default=1, metavar="N", help="of each load (default 1)")
+    parser.add_argument("--case", default="", metavar="MACHINE", help="only machines whose name contains this: " + ", ".join(setting.name for setting in SETTINGS))
+    parser.add_argument("--json", metavar="FILE", default="build/bench/block-vmm.jsonl", help="file for the figures, a line each")
     asked = parser.parse_args()
+    if not any(asked.case in setting.name for setting in SETTINGS):
+        raise Failure(f"there is no machine '{asked.case}'; there are {', '.join(setting.name for setting in SETTINGS)}")
     build(TOOL, "release", ["vmm", "guest"])
     Path(asked.json).parent.mkdir(parents=True, exist_ok=True)
     reason = kvm.why_unusable()

@@ -1,6 +1,7 @@
 """What every tool's command line shares: how it ends, and the options of those that launch the guest."""
 
 import argparse
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -26,6 +27,21 @@ def finish(tool: str, main: Callable[[], int]) -> NoReturn:
         sys.exit(stopped.status)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def positive(number: type[int] | type[float]) -> Callable[[str], int | float]:
+    """What argparse makes of the text of an option that takes a number above 0."""
+
+    def parse(text: str) -> int | float:
+        try:
+            value = number(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"'{text}' is no {'whole ' if number is int else ''}number above 0")
+        return value
+
+    return parse
 
 
 def emulator_parser(tool: str, description: str) -> argparse.ArgumentParser:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder import build
-from command import finish
+from command import finish, positive
 from paths import BUILD, ROOT
 from report import Failure
 
@@ -94,15 +95,15 @@ def main() -> int:
     )
     parser.add_argument("target", nargs="*", help="fuzzers, such as platform; all of them when none is named")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--executions", type=int, metavar="N", help="inputs, all fuzzers together")
-    length.add_argument("--minutes", type=float, default=10, metavar="N", help="for each fuzzer (10)")
+    length.add_argument("--executions", type=positive(int), metavar="N", help="inputs, all fuzzers together")
+    length.add_argument("--minutes", type=positive(float), default=10, metavar="N", help="for each fuzzer (10)")
     asked = parser.parse_args()
     folder = build(TOOL, "release", ["fuzzers"])
     known = {target.name: target for target in _targets(folder)}
     if unknown := [name for name in asked.target if name not in known]:
         raise Failure(f"there is no fuzzer '{unknown[0]}'; there are {', '.join(known)}")
     chosen = [known[name] for name in asked.target or known]
-    limit = f"-max_total_time={round(asked.minutes * 60)}" if asked.executions is None else f"-runs={asked.executions // len(chosen)}"
+    limit = f"-max_total_time={math.ceil(asked.minutes * 60)}" if asked.executions is None else f"-runs={math.ceil(asked.executions / len(chosen))}"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         outcomes = list(pool.map(lambda target: _run(target, limit), chosen))
     inputs = sum(outcome.inputs for outcome in outcomes)

@@ -54,9 +54,17 @@ def main() -> int:
     parser.add_argument("chart", type=Path, metavar="FILE.svg", help="the chart; .png and .pdf work as well")
     asked = parser.parse_args()
     try:
-        draw(json.loads(asked.document.read_text()), asked.chart)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Failure(f"cannot draw {asked.document}: {error!r}") from error
+        told = json.loads(asked.document.read_text())
+    except OSError as error:
+        raise Failure(f"cannot read {asked.document}: {error.strerror}") from error
+    except ValueError as error:
+        raise Failure(f"{asked.document} is no JSON document: {error}") from error
+    try:
+        draw(told, asked.chart)
+    except (KeyError, TypeError, IndexError) as error:
+        raise Failure(f"{asked.document} is not what `vmm tune --json` writes: {error!r}") from error
+    except (OSError, ValueError) as error:  # matplotlib tells by ValueError which formats it knows
+        raise Failure(f"cannot write {asked.chart}: {error}") from error
     return 0
 
 

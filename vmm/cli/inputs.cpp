@@ -1,12 +1,10 @@
 #include "vmm/cli/inputs.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "firmware/search.h"
 #include "vmm/cli/kernel_image.h"
+#include "vmm/cli/output_file.h"
 #include "vmm/storage/open_disk.h"
 
 namespace exo::vmm {
@@ -75,21 +73,6 @@ Result<void> load_images(const RunOptions& options, RunInputs& inputs) {
 }
 
 }  // namespace
-
-Result<void> check_writable(const std::string& path, const char* option) {
-    if (path.empty()) return {};
-    const std::string what = fmt::format("cannot write {} to {}", option, path);
-    std::error_code error;
-    if (std::filesystem::is_directory(path, error)) return fail(what, "it is a folder", "Name a file.");
-    if (std::filesystem::exists(path, error)) {
-        if (::access(path.c_str(), W_OK) != 0) return fail_errno(what, errno, "Name another file.");
-        return {};
-    }
-    const std::filesystem::path parent = std::filesystem::path(path).parent_path();
-    if (::access(parent.empty() ? "." : parent.c_str(), W_OK | X_OK) != 0)
-        return fail_errno(what, errno, "Name a file in a folder that exists and can be written to.");
-    return {};
-}
 
 Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());

@@ -30,7 +30,4 @@ struct RunInputs {
 /// `log` outlives the inputs.
 Result<RunInputs> load_inputs(const RunOptions& options, const Log& log);
 
-/// Whether a file can be written there later, without writing it now. `option` is what the error names.
-Result<void> check_writable(const std::string& path, const char* option);
-
 }  // namespace exo::vmm

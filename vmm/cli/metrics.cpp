@@ -1,11 +1,10 @@
 #include "vmm/cli/metrics.h"
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "shared/block/protocol.h"
+#include "vmm/cli/output_file.h"
 
 namespace exo::vmm {
 namespace {
@@ -111,17 +110,7 @@ std::string metrics_json(const RunMetrics& metrics) {
 }
 
 Result<void> write_metrics(const std::string& path, const RunMetrics& metrics) {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    const bool whole = !fs::exists(path, error) || fs::is_regular_file(path, error);
-    const std::string file = whole ? path + ".new" : path;
-    std::ofstream out(file, std::ios::binary | std::ios::trunc);
-    out << metrics_json(metrics);
-    out.close();
-    if (!out) return fail_errno(fmt::format("cannot write --metrics to {}", path), errno);
-    if (whole) fs::rename(file, path, error);
-    if (whole && error) return fail(fmt::format("cannot write --metrics to {}", path), error.message());
-    return {};
+    return write_document(path, "--metrics", metrics_json(metrics));
 }
 
 }  // namespace exo::vmm

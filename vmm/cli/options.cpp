@@ -72,8 +72,8 @@ Parsed parse_words(std::vector<std::string> words) {
         parsed.information = Information{fmt::format("{}\n", version)};
     } catch (const CLI::CallForHelp&) {
         const auto subcommands = parsed.app->get_subcommands();
-        const CLI::App* const about = subcommands.empty() ? parsed.app.get() : subcommands.front();
-        parsed.information = Information{about->help()};
+        parsed.information = Information{
+            subcommands.empty() ? parsed.app->help() : subcommands.front()->help(parsed.app->get_name())};
     }
     return parsed;
 }

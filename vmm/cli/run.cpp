@@ -15,6 +15,7 @@
 #include "vmm/cli/guest_command.h"
 #include "vmm/cli/inputs.h"
 #include "vmm/cli/metrics.h"
+#include "vmm/cli/output_file.h"
 #include "vmm/cli/process_memory.h"
 #include "vmm/cli/warm_firmware.h"
 #include "vmm/isolation/syscall_filter.h"

@@ -6,13 +6,12 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
 #include "vmm/base/file_descriptor.h"
 #include "vmm/cli/build_identity.h"
 #include "vmm/cli/host_processor.h"
-#include "vmm/cli/inputs.h"
+#include "vmm/cli/output_file.h"
 #include "vmm/kvm/system.h"
 #include "vmm/tune/guest_process.h"
 #include "vmm/tune/report.h"
@@ -54,6 +53,23 @@ Result<FileDescriptor> make_memory_disk() {
     return file;
 }
 
+/// A line for the person at the terminal, gone when there is no more to wait for.
+class Progress {
+  public:
+    Progress() = default;
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+    ~Progress() {
+        if (terminal_) fmt::print(stderr, "\r\x1b[K");
+    }
+    void show(const std::string& text) {
+        if (terminal_) fmt::print(stderr, "\r{} ", text);
+    }
+
+  private:
+    const bool terminal_ = ::isatty(STDERR_FILENO) != 0;
+};
+
 /// The sweep of one call of the program.
 class Tuning {
   public:
@@ -67,7 +83,7 @@ class Tuning {
         Result<void> done;
         for (unsigned round = 0; done && round < options_.rounds; ++round)
             for (const Load& load : sweep_loads(options_.quick))
-                if (done) done = run_guest(sweep.modes, ways, {&load, 1}, round);
+                if (done) done = run_guest(sweep.modes, ways, load, round);
         if (done) done = compare_settings(sweep);
         if (!done) return std::unexpected(done.error());
         sweep.knowledge = median_of(knowledge_);
@@ -89,17 +105,16 @@ class Tuning {
         for (unsigned round = 0; round < options_.rounds; ++round) {
             for (Series& one : sweep.poll_limits)
                 for (const Load& load : by_one)
-                    if (auto done = run_guest(one, adaptive_ways, {&load, 1}, round); !done) return done;
+                    if (auto done = run_guest(one, adaptive_ways, load, round); !done) return done;
             for (Series& one : sweep.queues)
-                if (auto done = run_guest(one, adaptive_ways, {&by_all, 1}, round); !done) return done;
+                if (auto done = run_guest(one, adaptive_ways, by_all, round); !done) return done;
         }
         return {};
     }
 
-    Result<void> run_guest(Series& series, std::span<const Way> ways, std::span<const Load> loads,
-                           std::size_t round) {
-        const std::vector<Step> steps = steps_for(ways, loads, round);
-        if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\rguest {}… ", ++guests_);
+    Result<void> run_guest(Series& series, std::span<const Way> ways, const Load& load, std::size_t round) {
+        const std::vector<Step> steps = steps_for(ways, {&load, 1}, round);
+        progress_.show(fmt::format("guest {}…", ++guests_));
         auto guest =
             GuestProcess::start(vmm_run(series.setting(), guest_command(steps, options_.operations)));
         if (!guest) return std::unexpected(guest.error());
@@ -136,6 +151,7 @@ class Tuning {
     const std::string disk_;
     std::vector<Knowledge> knowledge_;
     unsigned guests_ = 0;
+    Progress progress_;
 };
 
 Result<std::string> why_time_means_nothing(bool anyway) {
@@ -180,12 +196,10 @@ Result<std::string> tune_here(const TuneOptions& options) {
                                       .operations = options.operations,
                                       .rounds = options.rounds,
                                       .not_this_hardware = *not_this_hardware};
-    if (!options.json.empty()) {
-        std::ofstream file(options.json, std::ios::binary | std::ios::trunc);
-        file << report_json(circumstances, *sweep);
-        file.close();
-        if (!file) return fail_errno(fmt::format("cannot write --json to {}", options.json), errno);
-    }
+    if (!options.json.empty())
+        if (auto written = write_document(options.json, "--json", report_json(circumstances, *sweep));
+            !written)
+            return std::unexpected(written.error());
     return report_text(circumstances, *sweep);
 }
 

@@ -204,7 +204,9 @@ TEST(Options, TuneRefusesWhatItWouldNotUse) {
     expect_refused({"tune", "--disk", "a.img,odd"}, "no property");
     expect_refused({"tune", "--rw", "sideways"}, "sideways");
     expect_refused({"tune", "--rounds", "0"}, "not understood");
-    EXPECT_THAT(std::get<Information>(*parse({"tune", "--help"})).text, HasSubstr("--anyway"));
+    const std::string help = std::get<Information>(*parse({"tune", "--help"})).text;
+    EXPECT_THAT(help, HasSubstr("Usage: vmm tune"));
+    EXPECT_THAT(help, HasSubstr("--anyway"));
 }
 
 }  // namespace
