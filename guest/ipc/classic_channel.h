@@ -131,33 +131,37 @@ class ClassicChannel {
     }
 
     void sender_joined() {
+        fusion::NativeAtomics::fetch_add(ends_, 1U);
         const Locked guard(mutex_);
         ++senders_;
     }
     void receiver_joined() {
+        fusion::NativeAtomics::fetch_add(ends_, 1U);
         const Locked guard(mutex_);
         ++receivers_;
     }
     bool sender_left(SendEnd&) {
         {
             const Locked guard(mutex_);
-            if (--senders_ != 0) return false;
-            while (selecting_receivers_.wake_one()) {
+            if (--senders_ == 0) {
+                while (selecting_receivers_.wake_one()) {
+                }
+                not_empty_.notify_all();
             }
-            not_empty_.notify_all();
         }
-        return side_left();
+        return end_left();
     }
     bool receiver_left(ReceiveEnd&) {
         {
             const Locked guard(mutex_);
-            if (--receivers_ != 0) return false;
-            while (!messages_.empty()) static_cast<void>(messages_.pop_front());
-            while (selecting_senders_.wake_one()) {
+            if (--receivers_ == 0) {
+                while (!messages_.empty()) static_cast<void>(messages_.pop_front());
+                while (selecting_senders_.wake_one()) {
+                }
+                not_full_.notify_all();
             }
-            not_full_.notify_all();
         }
-        return side_left();
+        return end_left();
     }
 
   private:
@@ -194,8 +198,9 @@ class ClassicChannel {
         condition.notify_all();
     }
 
-    /// Not before the mutex is free: the caller may destroy it.
-    bool side_left() { return fusion::NativeAtomics::fetch_add(sides_, ~0U) == 1; }
+    /// Whether it was the last of either kind, and the caller destroys the channel. Each end says so only
+    /// when it is done with the mutex: unlock() still touches it after another thread may have taken it.
+    bool end_left() { return fusion::NativeAtomics::fetch_add(ends_, ~0U) == 1; }
 
     [[no_unique_address]] const Payload<Message> payload_;
     Mutex mutex_;
@@ -206,7 +211,7 @@ class ClassicChannel {
     SleeperList<KernelSleep> selecting_senders_;
     std::uint32_t senders_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = 1;
     std::uint32_t receivers_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = 1;
-    std::uint32_t sides_ = 2;
+    std::uint32_t ends_ = 2;
 };
 
 }  // namespace exo::guest

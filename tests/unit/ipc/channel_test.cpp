@@ -375,6 +375,24 @@ TYPED_TEST(BlockingChannelTest, CloseRacesWithSend) {
     });
 }
 
+/// Many ends that leave in the same moment: the one that destroys the channel is the last to touch it, its
+/// lock included. ThreadSanitizer and AddressSanitizer see it when it is not.
+TYPED_TEST(BlockingChannelTest, EndsLeaveTogetherAndOnlyTheLastDestroys) {
+    this->on_cpus({2, 4}, [this](Scheduler& scheduler) {
+        for (unsigned round = 0; round < 150; ++round) {
+            auto channel = this->template make<unsigned, ManyToMany>(2);
+            std::vector<ThreadHandle> threads;
+            for (unsigned who = 0; who < 4; ++who)
+                threads.push_back(must_spawn(scheduler, [receiver = auto(channel.receiver)]() mutable {
+                    while (receiver.receive(patience())) {
+                    }
+                }));
+            channel.receiver.close();
+            channel.sender.close();  // and all of them leave
+        }
+    });
+}
+
 /// Chains of channels with room for little, where one wake-up lost stops everything.
 TYPED_TEST(BlockingChannelTest, ARingOfThreadsKeepsTurning) {
     this->on_cpus({1, 2, 4}, [this](Scheduler& scheduler) {
