@@ -183,24 +183,8 @@ def end_group(process: subprocess.Popen) -> None:
         process.kill()
 
 
-def lost_by_emulator(running: Case) -> bool:
-    """The emulated SVM of the box now and then loses a nested guest, in the firmware or in the kernel: it triple-faults at the next instruction
-    after an entry (tools/lib/box.py). Told apart by the triple fault, which the kernel's own handlers leave to no other fault, and only in the
-    box."""
-    return "EXO_BOX" in os.environ and "the guest triple-faulted" in running.log.read_text(errors="replace")
-
-
 def run_case(running: Case) -> str | None:
-    """The reason of the failure, or None. A case whose guest the box lost runs once more, and that is said."""
-    failure = _run_once(running)
-    if failure and lost_by_emulator(running):
-        print(f"     {running.name}: the box's emulated processor lost the guest; once more", flush=True)
-        running.log.rename(running.log.with_suffix(".lost.log"))
-        failure = _run_once(running)
-    return failure
-
-
-def _run_once(running: Case) -> str | None:
+    """The reason of the failure, or None."""
     context = Context(running)
     try:
         running.function(context)

@@ -20,11 +20,9 @@ from terminal import Stopped, interactive
 ATTEMPTS = 3
 START_LIMIT = 150  # seconds; a quiet machine needs 3
 # The kernel's own start is most of ours: no mitigations, self-tests, address randomization, or clearing of fresh memory.
-# No nested paging: with it the emulated processor now and then runs a nested guest without its nested page tables (QEMU: VMRUN, then a
-# page fault at the guest's next instruction); one in about 10 guests that made 100,000 exits on a busy host broke, without it one in 50.
 KERNEL_COMMAND_LINE = (
     "console=ttyS0 quiet panic=-1 mitigations=off nokaslr no5lvl cryptomgr.notests random.trust_cpu=on tsc=reliable no_timer_check "
-    "init_on_alloc=0 audit=0 lsm=capability numa=off raid=noautodetect 8250.nr_uarts=1 rcupdate.rcu_expedited=1 kvm_amd.npt=0"
+    "init_on_alloc=0 audit=0 lsm=capability numa=off raid=noautodetect 8250.nr_uarts=1 rcupdate.rcu_expedited=1"
 )
 
 
@@ -160,9 +158,10 @@ class Box:
     def _command(self, descriptor: int) -> list[str]:
         qemu = self._parts.qemu
         memory = self._options.memory_mib or _default_memory_mib()
+        threads = "multi" if qemu.repaired else "single"
         command = [
             str(qemu.binary), *qemu.arguments, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-            "-machine", "q35,hpet=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off",
+            "-machine", "q35,hpet=off,vmport=off", "-accel", f"tcg,thread={threads}", "-cpu", "max,la57=off",
             "-smp", str(min(4, len(os.sched_getaffinity(0)))), "-m", f"{memory}M",
             "-kernel", str(self._parts.kernel), "-initrd", str(self._parts.initramfs), "-append", KERNEL_COMMAND_LINE,
             "-serial", f"file:{self._console}",

@@ -19,18 +19,20 @@ import kernel_modules
 from paths import ROOT, cache
 from private_apt import PrivateApt, codename, unpack
 from qemu_repair import PATCHES, repair
-from report import Failure, Phase
+from report import Failure, Phase, say
 
 TOOL = "kvm-box"
 OLDEST_QEMU = 9
 AGENT = ROOT / "tools" / "box"
 PINS = AGENT / "qemu.pins"
+REPAIRED = "repaired"  # a file beside a QEMU that is
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "kvm_amd", "9pnet_virtio", "9p")
 
 
 @dataclass
 class Qemu:
     binary: Path
+    repaired: bool  # whether its virtual CPUs can be trusted with a thread each (qemu_repair.py)
     arguments: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -95,7 +97,7 @@ def _version(binary: Path) -> int:
 
 def _installed_qemu() -> Qemu | None:
     found = shutil.which("qemu-system-x86_64")
-    return Qemu(Path(found)) if found and _version(Path(found)) >= OLDEST_QEMU else None
+    return Qemu(Path(found), repaired=False) if found and _version(Path(found)) >= OLDEST_QEMU else None
 
 
 def _pins() -> list[tuple[str, str, str]]:
@@ -114,6 +116,7 @@ def _private_qemu(folder: Path) -> Qemu:
     _check_libraries(binary)
     return Qemu(
         binary,
+        (target / REPAIRED).exists(),
         ["-L", str(target / "usr/share/qemu"), "-L", str(target / "usr/share/seabios")],
         {"QEMU_MODULE_DIR": str(target / "usr/lib/x86_64-linux-gnu/qemu")},
     )
@@ -129,7 +132,10 @@ def _fetch_qemu(apt: PrivateApt, scratch: Path) -> None:
             raise Failure(f"{file.name} is not the package that {PINS.relative_to(ROOT)} names (its SHA-256 differs); not used")
         unpack(file, scratch)
     shutil.rmtree(downloads)
-    repair(TOOL, scratch / "usr/bin/qemu-system-x86_64")
+    if repair(scratch / "usr/bin/qemu-system-x86_64"):
+        (scratch / REPAIRED).touch()
+    else:
+        say(TOOL, "this QEMU is another build than the one whose races between virtual CPUs can be repaired: they will share a thread, which is slower")
     if _version(scratch / "usr/bin/qemu-system-x86_64") < OLDEST_QEMU:
         raise Failure(f"{codename()}-backports has no QEMU {OLDEST_QEMU} or newer that runs here")
 

@@ -1,11 +1,15 @@
-"""Repairs of the emulated SVM in the box's private QEMU 10.0.2, under which a nested guest fails on a busy host.
+"""Repairs of the emulated SVM in the box's private QEMU 10.0.2, under which nested guests fail.
 
-Its threads change a virtual CPU's word of pending interrupts (`CPUState.interrupt_request`) under each other's hands. Later versions of QEMU
-change it atomically; so does the repaired copy, by a lock prefix where there was none.
+Its threads change words of each other's virtual CPUs without a lock. The repaired copy does so by locked instructions.
 
-- A nested guest's write to CR8 notes an interrupt without the big lock, which an assertion demands. With a timer tick already waiting, which
+- Whenever a virtual CPU loads a floating-point state (each switch of processes: FXRSTOR, XRSTOR), it clears the flag "ignore numeric errors" in the
+  *first* CPU's `hflags2` (`cpu_clear_ignne`). That word also says whether nested paging is on, interrupts are enabled globally, and so
+  on: a change that the first CPU makes in the same moment, on its way into a nested guest, is undone. The guest then runs by the hypervisor's
+  physical addresses and faults at its first instruction, or is never interrupted again.
+- The word of pending interrupts (`CPUState.interrupt_request`), which later versions of QEMU change atomically:
+  A nested guest's write to CR8 notes an interrupt without the big lock, which an assertion demands. With a timer tick already waiting, which
   a busy host makes likely, QEMU aborts in the middle of OVMF: `tcg_handle_interrupt: assertion failed: (bql_locked())`.
-- Entering and leaving a nested guest (`helper_vmrun`, `do_vmexit`) set and clear the virtual interrupt's bit without any lock, thousands of
+  Entering and leaving a nested guest (`helper_vmrun`, `do_vmexit`) set and clear the virtual interrupt's bit without any lock, thousands of
   times a second. An interrupt that another thread notes in between is lost: a timer tick that never comes, a box that stands still.
 
 An interrupt that the hypervisor injects is delivered by `helper_vmrun` itself, which leaves its vector behind in `exception_index`. When another
@@ -16,8 +20,6 @@ interrupt once more, whatever the guest's interrupt flag says. The repaired copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from report import say
-
 
 @dataclass(frozen=True)
 class Patch:
@@ -27,6 +29,13 @@ class Patch:
 
 
 PATCHES = (
+    Patch(
+        "the first CPU's flags changed by another CPU's thread",
+        # call; and dword [rax+0x2c74], ~0x80; add rsp, 8
+        bytes.fromhex("e8065f1400 81a0742c00007fffffff 4883c408"),
+        # call; lock btr dword [rax+0x2c74], 7; nop; add rsp, 8
+        bytes.fromhex("e8065f1400 f00fbab0742c000007 90 4883c408"),
+    ),
     Patch(
         "the interrupt noted without the big lock",
         # test al, al; jne past; the assertion's arguments; call; 3 bytes of padding; or [rbx+0xd0], ebp
@@ -58,12 +67,12 @@ PATCHES = (
 )
 
 
-def repair(tool: str, binary: Path) -> None:
-    """Repairs `binary` in place; a build other than the one the repairs were made for stays as it is, and that is said."""
+def repair(binary: Path) -> bool:
+    """Repairs `binary` in place; a build other than the one the repairs were made for stays as it is. Which of them it is."""
     code = binary.read_bytes()
     if any(code.count(patch.before) != 1 for patch in PATCHES):
-        say(tool, f"{binary.name} is another build than the one whose interrupt faults are known; not repaired, it may fail now and then")
-        return
+        return False
     for patch in PATCHES:
         code = code.replace(patch.before, patch.after)
     binary.write_bytes(code)
+    return True
