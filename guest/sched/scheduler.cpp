@@ -95,10 +95,9 @@ void Scheduler::unpark(Thread& thread) {
     if (thread.wake_.notify()) make_ready(thread);
 }
 
-unsigned Scheduler::choose_cpu(const Thread& thread, Nanoseconds now) EXO_THREAD_SAFETY(
-    no_thread_safety_analysis) {  // of the queue only the kind of its policy is looked at, which stays
-    return cpus_[0]->queue_.choose_cpu(thread, now, idle_.mask(), cpu_count_,
-                                       [this](unsigned cpu) { return cpus_[cpu]->load(); });
+unsigned Scheduler::choose_cpu(const Thread& thread, Nanoseconds now) {
+    return RunQueue::choose_cpu(policy(), thread, now, idle_.mask(), cpu_count_,
+                                [this](unsigned cpu) { return cpus_[cpu]->load(); });
 }
 
 /// The caller owns the thread, which is in no queue and on no CPU.
@@ -447,6 +446,25 @@ void Scheduler::steal(SchedulerCpu& thief) {
     thief.queue_.enqueue(*stolen, Arrival::moved, now);
     thief.publish_load();
     thief.counters_.steals.add_one();
+}
+
+void Scheduler::use_policy(PolicyKind policy) {
+    policy_.store(policy, std::memory_order_relaxed);
+    for (unsigned number = 0; number < cpu_count_; ++number) {
+        SchedulerCpu& cpu = *cpus_[number];
+        const arch::InterruptGuard interrupts_off;
+        {
+            const Nanoseconds now = arch::now_ns();
+            const Locked guard(cpu.lock_);
+            if (!cpu.running_->is_idle_) cpu.queue_.account(*cpu.running_, now);
+            cpu.queue_.use(policy, now);
+            cpu.publish_load();
+        }
+        // Whose turn ends when is the new policy's to say.
+        cpu.look_again_.store(true);
+        if (number != arch::current_cpu()) interrupt(number);
+    }
+    if (arch::interrupts_enabled()) preemption_point();
 }
 
 // What others want to know.

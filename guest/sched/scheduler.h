@@ -91,7 +91,9 @@ class Scheduler {
     }
 
     unsigned cpu_count() const { return cpu_count_; }
-    PolicyKind policy() const { return policy_; }
+    PolicyKind policy() const { return policy_.load(std::memory_order_relaxed); }
+    /// From now on. What threads are expected to do is learned only while the policy is predictive.
+    void use_policy(PolicyKind policy);
 
     /// All threads, as many as there is room for, the eldest first; their number.
     std::size_t list(std::span<ThreadInfo> infos);
@@ -176,7 +178,7 @@ class Scheduler {
     void release_local_slot(unsigned slot);
     void destroy_locals(Thread& thread);
 
-    const PolicyKind policy_;
+    std::atomic<PolicyKind> policy_;
     const SimdFormat* const simd_;
     const unsigned cpu_count_;
     std::array<std::unique_ptr<SchedulerCpu>, arch::maximum_cpus> cpus_;

@@ -4,7 +4,8 @@ import json
 import re
 
 from guest_test import PROMPT, Platform, on_every_platform, plain
-from harness import Context
+from harness import Context, case
+from paths import ROOT
 
 
 def json_lines(text: str) -> list[dict]:
@@ -35,6 +36,17 @@ def policies(test: Context, platform: Platform) -> None:
     assert done.status == 0, f"status {done.status}"
     done = test.run([*platform.command, "--append", "scheduler=best", "--", "sched"])
     assert "warning: scheduler=best: there is no such policy" in plain(done.text) and "policy: predictive" in plain(done.text)
+
+
+@case("qemu-q35: latencies of wake-ups by both policies, which then is as before", needs=("qemu", "guest"), limit=240, group="qemu-q35")
+def wakeups(test: Context) -> None:
+    done = test.run([str(ROOT / "tools" / "qemu"), "--machine", "q35", "--cpus", "2", "--", "wakeups", "--json", ";", "sched"])
+    told = json_lines(done.text)
+    measured = {line["policy"]: line for line in told if "wake_ups" in line}
+    assert set(measured) == {"predictive", "round-robin"}, f"measured {list(measured)}"
+    assert all(line["wake_ups"] > 0 and line["p50_ns"] <= line["p99_ns"] for line in measured.values()), f"odd latencies: {measured}"
+    assert any("p99_ratio_thousandths" in line for line in told), "no ratio"
+    assert "policy: predictive" in plain(done.text) and done.status == 0, f"status {done.status}"
 
 
 @on_every_platform("top at a terminal, beside a command in the background")

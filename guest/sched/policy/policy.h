@@ -58,7 +58,7 @@ constexpr std::optional<PolicyKind> policy_named(std::string_view name) {
     return std::nullopt;
 }
 
-/// A run queue whose policy is chosen at start-up. All CPUs use the same kind.
+/// A run queue whose policy is chosen while the kernel runs. All CPUs use the same kind.
 class RunQueue {
     template <class Do>
     decltype(auto) visit(Do&& act) {
@@ -74,6 +74,19 @@ class RunQueue {
         : kind_(kind), predictive_(cpu), round_robin_(cpu) {}
 
     PolicyKind kind() const { return kind_; }
+    /// Who waits goes on waiting: into the other policy's queue come the eldest first.
+    void use(PolicyKind kind, Nanoseconds now) {
+        if (kind == kind_) return;
+        const auto move_all = [now](auto& from, auto& to) {
+            while (ScheduledThread* const thread = from.oldest()) {
+                from.dequeue(*thread);
+                to.enqueue(*thread, Arrival::moved, now);
+            }
+        };
+        kind == PolicyKind::predictive ? move_all(round_robin_, predictive_)
+                                       : move_all(predictive_, round_robin_);
+        kind_ = kind;
+    }
 
     void enqueue(ScheduledThread& thread, Arrival arrival, Nanoseconds now) {
         visit([&](auto& queue) { queue.enqueue(thread, arrival, now); });
@@ -117,9 +130,11 @@ class RunQueue {
 
     /// The CPU for a thread that wakes up.
     template <class Loads>
-    unsigned choose_cpu(const ScheduledThread& thread, Nanoseconds now, CpuMask idle, unsigned cpu_count,
-                        Loads&& load) const {
-        return visit([&](const auto& queue) { return queue.choose_cpu(thread, now, idle, cpu_count, load); });
+    static unsigned choose_cpu(PolicyKind kind, const ScheduledThread& thread, Nanoseconds now, CpuMask idle,
+                               unsigned cpu_count, Loads&& load) {
+        return kind == PolicyKind::predictive
+                   ? PredictiveQueue::choose_cpu(thread, now, idle, cpu_count, load)
+                   : RoundRobinQueue::choose_cpu(thread, now, idle, cpu_count, load);
     }
 
   private:

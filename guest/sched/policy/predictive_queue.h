@@ -174,6 +174,15 @@ class PredictiveQueue {
         return nullptr;
     }
 
+    /// Of all that wait; null when none does.
+    ScheduledThread* oldest() const {
+        ScheduledThread* oldest = nullptr;
+        for (const ReadyQueue& queue : queues_) {
+            ScheduledThread* const its = queue.oldest();
+            if (its != nullptr && (oldest == nullptr || its->ready_since < oldest->ready_since)) oldest = its;
+        }
+        return oldest;
+    }
     std::uint32_t ready() const { return ready_; }
     /// `running` is null when this CPU is idle.
     CpuLoad load(const ScheduledThread* running) const {

@@ -87,6 +87,7 @@ class RoundRobinQueue {
         return thread;
     }
 
+    ScheduledThread* oldest() const { return threads_.first(); }
     std::uint32_t ready() const { return ready_; }
     CpuLoad load(const ScheduledThread* running) const {
         CpuLoad load;

@@ -30,6 +30,28 @@ TEST_P(ThreadTest, RunsAndGivesItsStatus) {
     });
 }
 
+TEST_P(ThreadTest, NobodyIsLostWhenThePolicyChanges) {
+    run([](Scheduler& scheduler) {
+        constexpr std::uint64_t turns = 200;
+        std::atomic<std::uint64_t> total = 0;
+        std::vector<ThreadHandle> threads;
+        for (unsigned i = 0; i < 8; ++i)
+            threads.push_back(must_spawn(scheduler, [&total, sleeps = i % 2 == 0] {
+                for (std::uint64_t turn = 0; turn < turns; ++turn) {
+                    sleeps ? this_thread::sleep_for(10'000) : this_thread::yield();
+                    ++total;
+                }
+            }));
+        for (unsigned change = 0; change < 50; ++change) {
+            scheduler.use_policy(change % 2 == 0 ? PolicyKind::round_robin : PolicyKind::predictive);
+            this_thread::sleep_for(100'000);
+        }
+        threads.clear();
+        EXPECT_EQ(total, 8 * turns);
+        EXPECT_EQ(scheduler.policy(), PolicyKind::predictive);
+    });
+}
+
 TEST_P(ThreadTest, JoinOfAFinishedThread) {
     run([](Scheduler& scheduler) {
         std::atomic<bool> ran = false;

@@ -35,6 +35,28 @@ TEST(RunQueue, UsesThePolicyItWasMadeWith) {
     }
 }
 
+TEST(RunQueue, WhoWaitsGoesOnWaitingUnderAnotherPolicy) {
+    RunQueue queue(0, PolicyKind::round_robin);
+    ScheduledThread slow, quick, cold;
+    slow.prediction = Prediction(milliseconds(8));
+    quick.prediction = Prediction(milliseconds(1));
+    cold.thread_class = ThreadClass::cold;
+    queue.enqueue(cold, Arrival::woken, 0);
+    queue.enqueue(slow, Arrival::woken, 1);
+    queue.enqueue(quick, Arrival::woken, 2);
+    queue.use(PolicyKind::predictive, milliseconds(1));
+    EXPECT_EQ(queue.kind(), PolicyKind::predictive);
+    EXPECT_EQ(queue.ready(), 3U);
+    EXPECT_EQ(queue.pick_next(milliseconds(1)), &quick);
+    queue.enqueue(quick, Arrival::woken, milliseconds(2));
+    queue.use(PolicyKind::round_robin, milliseconds(2));
+    EXPECT_EQ(queue.ready(), 3U);
+    EXPECT_EQ(queue.pick_next(milliseconds(2)), &cold) << "it has waited longest";
+    EXPECT_EQ(queue.pick_next(milliseconds(2)), &slow);
+    EXPECT_EQ(queue.pick_next(milliseconds(2)), &quick);
+    EXPECT_EQ(queue.pick_next(milliseconds(2)), nullptr);
+}
+
 TEST(PolicyKind, IsNamedOnTheCommandLine) {
     EXPECT_EQ(policy_named("predictive"), PolicyKind::predictive);
     EXPECT_EQ(policy_named("round-robin"), PolicyKind::round_robin);
