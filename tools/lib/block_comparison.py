@@ -15,6 +15,7 @@ from builder import build
 from command import finish, positive
 from direct_guest import KERNEL, on_qemu, on_vmm
 from report import Failure, say
+from results import distribution, processor
 from watched_process import STATISTICS, Usage, watch
 
 TOOL = "bench block-vmm"
@@ -109,6 +110,31 @@ def table(rows: list[dict]) -> str:
     return text
 
 
+def is_own(setting: str) -> bool:
+    return setting.startswith("exo")
+
+
+def lines(rows: list[dict]) -> Iterator[dict]:
+    """In the schema of results.py: a case each figure and depth, its samples are the rounds. Of operations a second more is better, so what
+    one takes stands for them."""
+    where = "the kvm-box: counts mean something, times do not" if "EXO_BOX" in os.environ else "KVM"
+    cases: dict[tuple, dict[str, list[float]]] = {}
+    for row in rows:
+        values = {"ns of an operation": 1e9 / row["iops"]} | {label: row[name] for name, label in FIGURES.items() if name != "iops"}
+        for label, value in values.items():
+            cases.setdefault((row["depth"], label), {}).setdefault(f"{row['setting']}, {row['mode']}", []).append(value)
+    for (depth, label), variants in cases.items():
+        told = {name: distribution(samples) for name, samples in variants.items()}
+        peer = min((name for name in told if not is_own(name)), key=lambda name: told[name]["median"], default=None)
+        for name, found in told.items():
+            line = {"suite": "block-vmm", "case": f"depth {depth}/{label}", "variant": name, "side": "own" if is_own(name) else "peer",
+                    "unit": label if label.startswith("ns") else f"{label}, an operation", **found,
+                    "platform": f"{processor()}, {where}", "hardware": "EXO_BOX" not in os.environ}  # fmt: skip
+            if is_own(name) and peer and min(found["median"], told[peer]["median"]) > 0:
+                line |= {"best_peer": peer, "ratio": told[peer]["median"] / found["median"]}
+            yield line
+
+
 def make_disk() -> int:
     """A file without a name: gone with the last process that has it."""
     disk = os.memfd_create("exo-bench-disk")
@@ -125,10 +151,9 @@ def compare(asked) -> None:
     rows: list[dict] = []
     for number in range(asked.rounds):
         for setting in settings[number % len(settings) :] + settings[: number % len(settings)]:
-            load = os.getloadavg()[0]
-            rows += [{"round": number, "load": load, **row} for row in measure(setting, disk, asked.seconds)]
+            rows += measure(setting, disk, asked.seconds)
             with open(asked.json, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(row) + "\n" for row in rows)
+                file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines(rows))
             say(TOOL, f"round {number + 1} of {asked.rounds}: {setting.name}")
     print(f"4 KiB random reads of a disk in memory; medians; CPU of the whole process; per operation, less an idle guest\n{table(rows)}", end="")
 
@@ -139,10 +164,12 @@ def main() -> int:
         "the kvm-box: counts are true there, times are not.",
     )  # fmt: skip
     parser.add_argument("--rounds", type=positive(int), default=5, metavar="N", help="how often each machine is measured (default 5)")
+    parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--seconds", type=positive(int), default=1, metavar="N", help="of each load (default 1)")
     parser.add_argument("--case", default="", metavar="MACHINE", help="only machines whose name contains this: " + ", ".join(setting.name for setting in SETTINGS))
-    parser.add_argument("--json", metavar="FILE", default="build/bench/block-vmm.jsonl", help="file for the figures, a line each")
+    parser.add_argument("--json", metavar="FILE", default="build/bench/block-vmm.jsonl", help="file for the figures, a line a machine, mode and depth")
     asked = parser.parse_args()
+    asked.rounds = 1 if asked.quick else asked.rounds
     if not any(asked.case in setting.name for setting in SETTINGS):
         raise Failure(f"there is no machine '{asked.case}'; there are {', '.join(setting.name for setting in SETTINGS)}")
     build(TOOL, "release", ["vmm", "guest"])

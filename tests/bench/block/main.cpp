@@ -100,7 +100,7 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     options.parts.case_filter =
         options.record.empty() ? options.sweep.case_filter : "none when a trace is recorded";
-    if (options.sweep.quick) options.parts.rounds = std::min(options.parts.rounds, 11);
+    if (options.sweep.quick) options.parts.rounds = std::min(options.parts.rounds, 3);
 
     AllReporters files;
     std::optional<JsonReporter> lines;

@@ -20,9 +20,12 @@ int main(int argc, char** argv) {
     app.add_option("--case", selection.case_filter, "only cases whose name contains this");
     app.add_option("--rounds", selection.rounds, "how often each variant is run")
         ->check(CLI::Range(1, 100'000));
+    bool quick = false;
+    app.add_flag("--quick", quick, "few rounds: to see that all of it works, not to quote from");
     app.add_option("--json", json, "file for the JSON lines, one a variant");
     app.add_option("--markdown", markdown, "file for a table of this project's variants, for a README");
     CLI11_PARSE(app, argc, argv);
+    if (quick) selection.rounds = std::min(selection.rounds, 7);
 
     TableReporter table;
     AllReporters reporters;

@@ -49,6 +49,18 @@ void print_case(const Platform& platform, const CaseResult& result) {
     }
 }
 
+const char* name_of(Side side) {
+    switch (side) {
+        case Side::own:
+            return "own";
+        case Side::peer:
+            return "peer";
+        case Side::bound:
+            return "bound";
+    }
+    return "";
+}
+
 nlohmann::ordered_json to_json(const Platform& platform, const CaseResult& group,
                                const VariantResult& variant) {
     const Distribution& d = variant.distribution;
@@ -56,6 +68,7 @@ nlohmann::ordered_json to_json(const Platform& platform, const CaseResult& group
         {"suite", variant.variant->suite},
         {"case", variant.variant->name},
         {"variant", variant.variant->variant},
+        {"side", name_of(variant.variant->side)},
         {"unit", variant.variant->unit},
         {"n", d.n},
         {"min", ticks(d.min)},

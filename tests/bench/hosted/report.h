@@ -20,9 +20,9 @@ class TableReporter final : public Reporter {
     Platform platform_;
 };
 
-/// One line a variant: suite, case, variant, unit, n, min, q1, median, q3, p99, max, platform; on the
-/// project's own variants also best_peer and ratio, the peer's median by ours. Units are TSC cycles;
-/// core_per_tsc converts them.
+/// One line a variant: suite, case, variant, side (own, peer or bound), unit, n, min, q1, median, q3, p99,
+/// max, platform; on the project's own variants also best_peer and ratio, the peer's median by ours. Units
+/// are TSC cycles; core_per_tsc converts them.
 class JsonReporter final : public Reporter {
   public:
     explicit JsonReporter(const std::string& path) : file_(path) {}
