@@ -2,6 +2,7 @@
 
 import functools
 import shutil
+import subprocess
 from collections.abc import Callable
 
 import box_parts
@@ -28,6 +29,11 @@ def _guest(preset: str) -> str | None:
     return None if guest(preset).exists() else f"{guest(preset)} is not built (tools/qemu --preset {preset} does)"
 
 
+def _chart() -> str | None:
+    found = subprocess.run(["/usr/bin/python3", "-c", "import matplotlib"], capture_output=True, check=False)
+    return "python3-matplotlib is not installed (tools/setup chart does)" if found.returncode else None
+
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "kvm": kvm.why_unusable,
     "box": lambda: _said(box_parts.parts),
@@ -38,6 +44,7 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "linux": linux_guest.why_missing,
     "nbdkit": lambda: _program("nbdkit"),
     "qemu": lambda: _program("qemu-system-x86_64") or _said(firmware.split),
+    "chart": _chart,
     "bochs": lambda: _program("bochs") or _said(firmware.unified),
 }
 
