@@ -1,5 +1,6 @@
 """What tools/bench, tools/bench compare and tools/report make of figures."""
 
+import dataclasses
 import html.parser
 import json
 import random
@@ -49,6 +50,8 @@ def verdicts(_: Context) -> None:
     assert verdict(claim(HARDWARE), []) == "hardware"
     assert verdict(claim(HARDWARE), [line("tune", "c1", "own", [10], hardware=False)]) == "hardware", "an emulated machine decided it"
     assert verdict(claim(HARDWARE), [line("tune", "c1", "own", [10], hardware=True)]) == "met"
+    elsewhere = dataclasses.replace(TIMES, elsewhere=(6, 8))
+    assert [figure.elsewhere for figure in claims.decide(claim(elsewhere), results.Latest(of(5))).figures] == ["false"], "5 is less than 6"
     close = claims.decide(claim(CYCLES), results.Latest([line("s", "c1", "own", [9, 9, 10, 11, 11])])).figures[0]
     assert close.verdict == "met" and close.close, "quartiles on both sides of the bound"
 

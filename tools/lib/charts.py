@@ -123,7 +123,7 @@ def ratios(title: str, rows: list[tuple[str, tuple[float, float, float] | None]]
                 axes.plot(told[:1], [at], "o", color=colour, markersize=4.5)
         axes.axvline(1, color=INK, linewidth=1)
         axes.set_xscale("log")
-        steps = (0.25, 0.5, 1, 2, 4, 8, 16) if high < 24 * low else (0.001, 0.01, 0.1, 1, 10, 100, 1000)
+        steps = (0.25, 0.5, 1, 2, 4, 8, 16) if high < 24 * low else (0.03, 0.1, 0.3, 1, 3, 10, 30) if high < 1000 * low else (0.001, 0.01, 0.1, 1, 10, 100, 1000)
         axes.set_xticks([step for step in steps if low * 0.8 <= step <= high * 1.25 or step == 1])
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
         axes.minorticks_off()
@@ -214,7 +214,7 @@ def history(title: str, unit: str, commits: list[str], curves: dict[str, list[tu
             colour = SERIES[(at + 1) % len(SERIES)]
             axes.plot(places, [line["median"] for line in lines], "o-", color=colour, markersize=3.5, label=shortened(name))
             axes.fill_between(places, [line["q1"] for line in lines], [line["q3"] for line in lines], color=colour, alpha=0.15, linewidth=0)
-        axes.set_xticks(range(len(commits)), [commit[:7] for commit in commits], rotation=45, ha="right")
+        axes.set_xticks(range(len(commits)), [commit[:7] + "+" * commit.endswith("+") for commit in commits], rotation=45, ha="right")
         log_scale(axes, [line[at] for points in curves.values() for _, line in points for at in ("q1", "q3")], "y")
         axes.grid(axis="y")
         axes.set(title=title, ylabel=unit)

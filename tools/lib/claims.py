@@ -1,7 +1,7 @@
 """The original design's claims (tests/bench/claims.toml), each decided by figures: nothing here knows how a claim ends."""
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Check:
     against_case: str = ""  # where `against` is of another case
     low: float | None = None
     high: float | None = None
+    elsewhere: tuple[float, ...] = ()  # the bounds that another of the design's documents has; told, and not part of the verdict
     better: str = "more"  # more, less, or neither: then only inside of the bounds is right
     scale: float = 1
     unit: str = ""
@@ -66,6 +67,11 @@ class Figure:
     own: dict
     other: dict | None
     peer: dict | None  # the case's best peer
+
+    @property
+    def elsewhere(self) -> str:
+        """The verdict by the bounds of another document."""
+        return judge(replace(self.check, low=self.check.elsewhere[0], high=self.check.elsewhere[1]), self.value)
 
     @property
     def text(self) -> str:
@@ -101,7 +107,7 @@ def _claim(entry: dict) -> Claim:
     checks = []
     for words in entry["check"]:
         against = words.pop("against", [])
-        check = Check(**words, against=(against,) if isinstance(against, str) else tuple(against))
+        check = Check(**words | {"elsewhere": tuple(words.get("elsewhere", ()))}, against=(against,) if isinstance(against, str) else tuple(against))
         if check.figure not in FIGURES or check.better not in ("more", "less", "neither") or (check.low is None and check.high is None):
             raise ValueError(f"claim {entry['number']}: '{check.says}' has no figure and bounds that can be judged")
         if (check.figure in ALONE) == bool(check.against):

@@ -26,6 +26,14 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def claimed(figure: Figure) -> str:
+    """The bounds, and what another document's would have made of the figure."""
+    check = figure.check
+    if not check.elsewhere:
+        return bounds(check)
+    return f"{bounds(check)}; elsewhere {check.elsewhere[0]:g} to {check.elsewhere[1]:g}: {figure.elsewhere}"
+
+
 def bounds(check: Check) -> str:
     unit = {"times": "×", "saving": " %", "gain": " %", "percent": " %"}.get(check.figure, "")
     low, high = (None if bound is None else f"{bound:,g}" for bound in (check.low, check.high))

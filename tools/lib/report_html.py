@@ -5,7 +5,7 @@ from pathlib import Path
 
 import charts
 from claims import VERDICTS, Decided
-from findings import SIGNS, SUITES, bounds, by_check, circumstances, commands, left_open, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
+from findings import SIGNS, SUITES, by_check, circumstances, claimed, commands, left_open, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
 from report_charts import Section
 from results import Latest, command_for
 
@@ -49,7 +49,7 @@ def claim(decided: Decided) -> str:
     text += [f"<p>{escape(peer_sentence(decided))}</p>"] * bool(peer_sentence(decided))
     if decided.figures:
         rows = [[escape(f"{figure.own['suite']} {figure.case}"), escape(figure.own["variant"]), escape(spread(figure.own)),
-                 escape(f"{figure.other['variant']}: {spread(figure.other)}") if figure.other else "", escape(figure.text), escape(bounds(figure.check)),
+                 escape(f"{figure.other['variant']}: {spread(figure.other)}") if figure.other else "", escape(figure.text), escape(claimed(figure)),
                  badge(figure.verdict, figure.verdict + (", close" if figure.close else ""))] for figure in decided.figures]  # fmt: skip
         text.append(table(["case", "variant", "median", "beside", "figure", "claimed", ""], rows))
         text.append(f"<p>Again: {' '.join(f'<code>{escape(command)}</code>' for command in commands(decided))}</p>")

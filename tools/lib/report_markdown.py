@@ -1,7 +1,7 @@
 """The report as Markdown: the synthesis of all figures, for those who read text."""
 
 from claims import Decided
-from findings import SIGNS, SUITES, bounds, by_check, circumstances, commands, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
+from findings import SIGNS, SUITES, by_check, circumstances, claimed, commands, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
 from report_charts import Section
 from results import Latest
 
@@ -23,7 +23,7 @@ def claim(decided: Decided) -> str:
         for figure in decided.figures:
             beside = f"{figure.other['variant']}, {spread(figure.other)}" if figure.other else ""
             close = ", close" if figure.close else ""
-            words = (f"{figure.own['suite']} {figure.case}", figure.own["variant"], spread(figure.own), beside, figure.text, bounds(figure.check))
+            words = (f"{figure.own['suite']} {figure.case}", figure.own["variant"], spread(figure.own), beside, figure.text, claimed(figure))
             text.append(f"| {' | '.join(map(cell, words))} | {SIGNS[figure.verdict]} {figure.verdict}{close} |")
         text += ["", f"Again: {', '.join(f'`{command}`' for command in commands(decided))}"]
     return "\n".join(text) + "\n"
