@@ -5,7 +5,7 @@ from pathlib import Path
 
 import charts
 from claims import VERDICTS, Decided
-from findings import SIGNS, SUITES, by_check, circumstances, claimed, commands, left_open, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
+from findings import SIGNS, SUITES, by_check, circumstances, claimed, commands, left_open, number, on_what, peer_sentence, ratios, spread, standing, summary, tally, verdict_text
 from report_charts import Section
 from results import Latest, command_for
 
@@ -74,7 +74,7 @@ def section_text(section: Section) -> str:
 def all_figures(latest: Latest) -> str:
     text = []
     for suite, cases in latest.suites().items():
-        rows = [[escape(case), escape(line["variant"]), *(f"{line[at]:,.1f}" for at in ("min", "q1", "median", "q3", "p99", "max")), str(line["n"]),
+        rows = [[escape(case), escape(line["variant"]), *(number(line[at]) for at in ("min", "q1", "median", "q3", "p99", "max")), str(line["n"]),
                  escape(line["unit"]), f"{line['ratio']:.2f} ({escape(line['best_peer'])})" if "ratio" in line else "", f"<code>{escape(line['commit'])}</code>"]
                 for case in cases for line in latest.cases[suite, case].values()]  # fmt: skip
         head = ["case", "variant", "min", "q1", "median", "q3", "p99", "max", "n", "unit", "best peer by ours", "commit"]
