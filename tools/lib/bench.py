@@ -38,6 +38,7 @@ PROGRAMS = (
     Program(("ring", "alloc", "switch", "sched"), (str(BENCH / "exo_bench"),), "exo_bench"),
     Program(("block",), (str(BENCH / "block" / "exo_block_bench"),), "exo_block_bench"),
     Program(("guest",), (sys.executable, str(LIB / "guest_instructions.py")), setup=("build", "run")),
+    Program(("vmm",), (sys.executable, str(LIB / "vmm_comparison.py")), setup=("build", "run")),
     Program(("block-vmm",), (sys.executable, str(LIB / "block_comparison.py")), setup=("build", "run")),
 )
 SUITES = [suite for program in PROGRAMS for suite in program.suites]

@@ -13,10 +13,10 @@ import box
 import kvm
 from builder import build
 from command import finish, positive
-from direct_guest import KERNEL, on_qemu, on_vmm
 from report import Failure, say
 from results import distribution, processor
-from watched_process import STATISTICS, Usage, watch
+from same_guest import KERNEL, on_qemu, on_vmm, qemu_disk
+from watched_process import STATISTICS, Usage, WatchedProcess
 
 TOOL = "bench block-vmm"
 DEPTHS = (1, 32)
@@ -37,8 +37,8 @@ class Setting:
 
     def command(self, disk: Path, guest_command: list[str]) -> list[str]:
         if self.vmm_options is None:
-            return on_qemu(disk, guest_command, poll_ns=self.poll_ns)
-        return on_vmm(f"{disk},readonly{self.vmm_options}", guest_command)
+            return on_qemu(guest_command, options=qemu_disk(disk, poll_ns=self.poll_ns))
+        return on_vmm(guest_command, options=("--disk", f"{disk},readonly{self.vmm_options}"))
 
 
 SETTINGS = (
@@ -69,13 +69,15 @@ def results(setting: Setting, disk: int, seconds: int) -> Iterator[tuple[dict, U
     """Each load's result, and what was used since the line before."""
     command = setting.command(Path(f"/proc/self/fd/{disk}"), guest_command(setting.modes, seconds))
     before = Usage()
-    for line, usage in watch(command, time_limit=BOOT_LIMIT, pass_fds=(disk,)):
-        if line.startswith("{"):
-            result = json.loads(line)
-            if result["error"]:
-                raise Failure(f"{setting.name}: {result['mode']}: {result['error']}")
-            yield result, usage.since(before)
-        before = usage
+    with WatchedProcess(command, time_limit=BOOT_LIMIT, pass_fds=(disk,)) as machine:
+        for line in machine.lines():
+            usage = machine.usage()
+            if line.startswith("{"):
+                result = json.loads(line)
+                if result["error"]:
+                    raise Failure(f"{setting.name}: {result['mode']}: {result['error']}")
+                yield result, usage.since(before)
+            before = usage
 
 
 def figures(result: dict, used: Usage, idle: Usage) -> dict[str, float]:
