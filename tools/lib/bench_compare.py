@@ -175,10 +175,10 @@ def report(compared: list[Compared], peers: list[float], asked) -> int:
 
 def parse(words: list[str]):
     parser = argparse.ArgumentParser(
-        prog=f"tools/{TOOL}", description="Builds two commits in folders of their own (build/compare), runs the benchmarks of both in turn, and says which of the project's "
+        prog=f"tools/{TOOL}", usage=f"tools/{TOOL} OLD [NEW] [SUITE…] [options]", description="Builds two commits in folders of their own (build/compare), runs the benchmarks of both in turn, and says which of the project's "
         "figures are slower. Status: 0 none, 1 some, 2 it could not be told.",
     )  # fmt: skip
-    parser.add_argument("words", nargs="+", metavar="OLD [NEW] [SUITE…]",
+    parser.add_argument("words", nargs="+", metavar="OLD, NEW, SUITE",
                         help=f"commits (NEW: HEAD), and suites of {', '.join(SUITES)} (default: {' '.join(COMPARED[0].suites)})")
     parser.add_argument("--case", default="", metavar="PART", help="only cases whose name contains this")
     parser.add_argument("--runs", type=positive(int), default=10, metavar="N", help="processes of each commit, one sample each (default 10)")
