@@ -75,6 +75,8 @@ class Figure:
 
     @property
     def text(self) -> str:
+        if self.check.figure == "saving" and self.value < 0:
+            return f"{-self.value:.0f} % more"
         return FIGURES[self.check.figure][1].format(self.value) + (f" {self.check.unit}" if self.check.unit else "")
 
 
