@@ -19,7 +19,7 @@ Result<firmware::FlashImage> load_firmware(const std::string& option) {
 
 Result<void> prepare_uefi(const RunOptions& options, const Log& log, RunInputs& inputs) {
     if (!options.kernel.empty())
-        if (auto fits = check_efi_application(inputs.kernel, options.kernel); !fits) return fits;
+        if (auto fits = check_efi_application(inputs.kernel.bytes(), options.kernel); !fits) return fits;
     auto firmware = load_firmware(options.firmware);
     if (!firmware) return std::unexpected(firmware.error());
     inputs.firmware.emplace(std::move(*firmware));
@@ -29,13 +29,6 @@ Result<void> prepare_uefi(const RunOptions& options, const Log& log, RunInputs& 
                                       [&log](const Error& error) { log.error(error.message()); });
     if (!variables) return std::unexpected(variables.error());
     inputs.variables = std::move(*variables);
-    return {};
-}
-
-Result<void> prepare_direct(const RunOptions& options, RunInputs& inputs) {
-    auto kernel = parse_direct_kernel(inputs.kernel, options.kernel);
-    if (!kernel) return std::unexpected(kernel.error());
-    inputs.direct_kernel = std::move(*kernel);
     return {};
 }
 
@@ -61,18 +54,33 @@ Result<void> check_distinct(const std::vector<DiskOption>& disks) {
 
 Result<void> load_images(const RunOptions& options, RunInputs& inputs) {
     if (!options.kernel.empty()) {
-        auto kernel = load_kernel(options.kernel, options.memory);
+        auto kernel = BootFile::open_kernel(options.kernel, options.memory);
         if (!kernel) return std::unexpected(kernel.error());
         inputs.kernel = std::move(*kernel);
     }
     if (options.initrd.empty()) return {};
-    auto initrd = load_initrd(options.initrd, options.memory);
+    auto initrd = BootFile::open_initrd(options.initrd, options.memory);
     if (!initrd) return std::unexpected(initrd.error());
     inputs.initrd = std::move(*initrd);
     return {};
 }
 
 }  // namespace
+
+Result<void> load_direct_kernel(const RunOptions& options, RunInputs& inputs) {
+    for (BootFile* const file : {&inputs.kernel, &inputs.initrd})
+        if (auto loaded = file->load(); !loaded) return loaded;
+    auto kernel = parse_direct_kernel(inputs.kernel.bytes(), options.kernel);
+    if (!kernel) return std::unexpected(kernel.error());
+    inputs.direct_kernel = std::move(*kernel);
+    return {};
+}
+
+void release_direct_kernel(RunInputs& inputs) {
+    inputs.direct_kernel.reset();
+    inputs.kernel.release();
+    inputs.initrd.release();
+}
 
 Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
     if (auto done = check_writable(options.metrics, "--metrics"); !done) return std::unexpected(done.error());
@@ -94,7 +102,7 @@ Result<RunInputs> load_inputs(const RunOptions& options, const Log& log) {
     }
     if (auto done = load_images(options, inputs); !done) return std::unexpected(done.error());
     if (auto done = options.boot == BootMethod::uefi ? prepare_uefi(options, log, inputs)
-                                                     : prepare_direct(options, inputs);
+                                                     : load_direct_kernel(options, inputs);
         !done)
         return std::unexpected(done.error());
     if (auto done = check_distinct(options.disks); !done) return std::unexpected(done.error());

@@ -46,7 +46,7 @@ std::string_view name_of(platform::BootPhase phase) {
 /// One `vmm run`: a machine, and another one each time the guest restarts.
 class Run {
   public:
-    Run(const RunOptions& options, const Log& log, const RunInputs& inputs, const KvmSystem& system,
+    Run(const RunOptions& options, const Log& log, RunInputs& inputs, const KvmSystem& system,
         Console& console, Signals& signals)
         : options_(options),
           log_(log),
@@ -70,7 +70,7 @@ class Run {
 
     const RunOptions& options_;
     const Log& log_;
-    const RunInputs& inputs_;
+    RunInputs& inputs_;
     const KvmSystem& system_;
     Console& console_;
     Signals& signals_;
@@ -87,7 +87,7 @@ MachineConfig Run::config() const {
                          .flash_code = {},
                          .kernel = {},
                          .direct_kernel = inputs_.direct_kernel ? &*inputs_.direct_kernel : nullptr,
-                         .initrd = inputs_.initrd,
+                         .initrd = inputs_.initrd.bytes(),
                          .command_line = kernel_command_line(options_.append, options_.guest_command),
                          .disks = {},
                          .entropy = options_.trace_io.empty(),  // a trace is replayed without one
@@ -99,7 +99,7 @@ MachineConfig Run::config() const {
         config.flash_code = inputs_.firmware->code();
         config.variables = inputs_.variables.get();
         if (config.variables != nullptr) config.flash_variables = config.variables->bytes();
-        config.kernel = inputs_.kernel;
+        config.kernel = inputs_.kernel.bytes();
     }
     for (std::size_t i = 0; i < inputs_.disks.size(); ++i)
         config.disks.push_back({.name = options_.disks[i].path,
@@ -123,6 +123,10 @@ Result<int> Run::to_the_end(RunMetrics& metrics) {
 
 /// True when the guest asked for a fresh start.
 Result<bool> Run::one_machine(RunMetrics& metrics) {
+    const bool direct = options_.boot == BootMethod::direct;
+    if (direct)
+        if (auto loaded = load_direct_kernel(options_, inputs_); !loaded)
+            return std::unexpected(loaded.error());
     MachineConfig used = config();
     const auto start = metrics.process_start;
     metrics.firmware = used.restore != nullptr || !inputs_.firmware ? "none" : "cold";
@@ -143,6 +147,11 @@ Result<bool> Run::one_machine(RunMetrics& metrics) {
         machine = create();
     }
     if (!machine) return std::unexpected(machine.error());
+    if (direct) {
+        used.direct_kernel = nullptr;
+        used.initrd = {};
+        release_direct_kernel(inputs_);
+    }
     metrics.machine_made = clock_.now();
     log_.info("the machine is made", {{"cpus", options_.cpus},
                                       {"memory_mib", options_.memory / layout::mib},

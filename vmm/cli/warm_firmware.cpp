@@ -12,7 +12,7 @@ WarmFirmware::WarmFirmware(const RunOptions& options, const RunInputs& inputs, c
     : system_(system), log_(log) {
     // A trace has the firmware's own way with the kernel in it.
     const bool wanted = inputs.firmware && options.firmware_cache != "off" && options.trace_io.empty();
-    if (!wanted || inputs.kernel.empty() || chainloader().empty()) return;
+    if (!wanted || inputs.kernel.bytes().empty() || chainloader().empty()) return;
     factory_variables_ = inputs.firmware->variables();
     const bool chosen = options.firmware_cache != "auto";
     const auto folder =
