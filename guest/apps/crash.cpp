@@ -28,6 +28,7 @@ constexpr std::string_view details =
     "  elsewhere panic on another processor, while this one hears no interrupt\n"
     "  nested    panic while a panic is being reported\n"
     "  order     take two spin locks in both orders, which a debug build notices\n"
+    "  triple    fault without a handler, which the kernel cannot report: the machine ends or restarts\n"
     "  spin      wait for a spin lock that is never given back, which a debug build notices\n";
 constexpr Command command{"crash", "way", "make the kernel fail, to see how it reports that", run, details};
 [[gnu::section("exo_commands"), gnu::used, gnu::retain]] constexpr const Command* registration = &command;
@@ -146,7 +147,8 @@ constexpr Way ways[] = {{"null", write_null},
                         {"elsewhere", panic_elsewhere},
                         {"nested", panic_in_panic},
                         {"order", take_locks_in_both_orders},
-                        {"spin", spin_without_end}};
+                        {"spin", spin_without_end},
+                        {"triple", arch::triple_fault}};
 
 unsigned run(Arguments arguments, CommandConsole& console) {
     std::string_view name;

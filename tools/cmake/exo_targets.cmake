@@ -26,6 +26,10 @@ else()
     target_compile_options(exo_hosted INTERFACE -fstack-protector-strong $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
     target_link_options(exo_hosted INTERFACE LINKER:-z,relro,-z,now)
 endif()
+if(EXO_COVERAGE)
+    target_compile_options(exo_hosted INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+    target_link_options(exo_hosted INTERFACE -fprofile-instr-generate)
+endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 # Some presets compile a target's files together, which parses headers once (CMAKE_UNITY_BUILD). Files that share a name of their own with

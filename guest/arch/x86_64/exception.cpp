@@ -7,9 +7,19 @@
 #include "guest/kernel/panic.h"
 
 namespace exo::guest::arch {
+
+// try_msr.S
+extern "C" const char exo_rdmsr_that_may_fault[];
+extern "C" const char exo_wrmsr_that_may_fault[];
+extern "C" const char exo_msr_refused[];
+
 namespace {
 
 constexpr std::uint64_t null_page = 4096;
+
+std::uint64_t address_of(const char (&label)[]) {
+    return reinterpret_cast<std::uint64_t>(&label);
+}
 
 void print_cause(TextSink& sink, const InterruptFrame& frame, std::uint64_t address) {
     format(sink, "{}", exception_name(frame.vector));
@@ -45,6 +55,15 @@ bool BreakpointCounter::take(const InterruptFrame& frame) {
     if (frame.vector != exception::breakpoint || current == nullptr) return false;
     current->last_ = frame;
     current->count_ = current->count_ + 1;
+    return true;
+}
+
+bool recover_from_refused_msr(InterruptFrame& frame) {
+    if (frame.vector != exception::general_protection) return false;
+    if (frame.rip != address_of(exo_rdmsr_that_may_fault) &&
+        frame.rip != address_of(exo_wrmsr_that_may_fault))
+        return false;
+    frame.rip = address_of(exo_msr_refused);
     return true;
 }
 

@@ -9,6 +9,10 @@ namespace exo::guest::arch {
 /// Reports an exception of the kernel itself, with registers and backtrace, and ends the machine.
 [[noreturn]] void report_exception(const InterruptFrame& frame);
 
+/// Takes the exception when it is the processor's refusal of a register that was only tried
+/// (arch/processor_registers.h): execution then goes on where that is told. False otherwise.
+bool recover_from_refused_msr(InterruptFrame& frame);
+
 /// While it lives, a breakpoint instruction is counted, and execution goes on behind it. At other times it
 /// ends the kernel, as every exception does. For the kernel's test of its own exceptions.
 class BreakpointCounter {

@@ -184,10 +184,11 @@ void end_of_sleep(Processor& processor) {
 }  // namespace
 
 /// Every exception and interrupt arrives here, from interrupt_entry.S.
-extern "C" void exo_handle_interrupt(const InterruptFrame* frame) {
+extern "C" void exo_handle_interrupt(InterruptFrame* frame) {
     const std::uint64_t number = frame->vector;
     if (BreakpointCounter::take(*frame)) return;
     if (number == exception::nmi) stop_if_asked(frame->rip);
+    if (recover_from_refused_msr(*frame)) return;
     if (number < exception::count) report_exception(*frame);
     Processor& processor = this_processor();
     end_of_sleep(processor);
