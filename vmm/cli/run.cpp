@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -117,7 +118,9 @@ Result<int> Run::to_the_end(RunMetrics& metrics) {
         if (!restart) return std::unexpected(restart.error());
         if (!*restart) return metrics.status;
         ++metrics.restarts;
-        log_.warning("the guest restarts");
+        // A guest may restart without end, and must not fill the log by it.
+        if (std::has_single_bit(metrics.restarts))
+            log_.warning("the guest restarts", {{"times", metrics.restarts}});
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "guest/arch/arch.h"
 #include "guest/drivers/pci/pci_scan.h"
 
 namespace exo::guest::attack {
@@ -42,7 +43,17 @@ Result<Attacker> Attacker::create(const Surface& surface, std::uint64_t seed) {
     made.config_.reset(new (std::nothrow) PciPortConfig(*made.config_ports_));
     if (made.config_ == nullptr) return out_of_memory(what);
     made.function_count_ = std::min(pci_scan(*made.config_, made.functions_), made.functions_.size());
+    made.fill_tables();
     return made;
+}
+
+/// All that lies there has an address of ours and no length, so that half of a descriptor of virtio's, or of
+/// a request in a slot, never makes another address.
+void Attacker::fill_tables() {
+    auto* const tables = reinterpret_cast<std::uint64_t*>(at(area::tables, 0));
+    for (std::size_t i = 0; i < area::tables.size / 16; ++i) tables[2 * i] = physical(area::data);
+    auto* const slots = reinterpret_cast<std::uint64_t*>(at(area::fusion, 0));
+    for (std::size_t i = 0; i < area::fusion.size / 16; ++i) slots[2 * i + 1] = physical(area::data);
 }
 
 std::uint32_t Attacker::in(std::uint16_t port, unsigned size) {
@@ -75,30 +86,43 @@ std::uint64_t Attacker::place_in_window(std::size_t index) {
     return offset;
 }
 
+void Attacker::await(const std::uint16_t& word) {
+    constexpr unsigned patience = 2000;
+    for (unsigned polls = 0; polls < patience && __atomic_load_n(&word, __ATOMIC_RELAXED) == 0; ++polls)
+        arch::pause();
+}
+
+void Attacker::choose_honesty() {
+    constexpr std::uint64_t rates[] = {3, 20, 200};
+    one_lie_in_ = random_.pick(std::span<const std::uint64_t>(rates));
+}
+
 std::uint64_t Attacker::address(Area area) {
-    if (wild() && random_.one_in(4))
-        return random_.below(surface_.memory.physical + 2 * surface_.memory.size);
-    if (!random_.one_in(3)) {
+    if (wild() && lies()) return random_.below(surface_.memory.physical + 2 * surface_.memory.size);
+    if (!lies()) {
         const std::uint64_t offset = random_.below(area.size / 2);
         return physical(area, random_.one_in(2) ? offset : offset & ~0x1ffull);
     }
+    return outside();
+}
+
+std::uint64_t Attacker::outside() {
     if (random_.one_in(4)) return random_.next() | 1ull << 62;
     return random_.pick(std::span<const std::uint64_t>(elsewhere)) + random_.below(8) * random_.below(2);
 }
 
 std::uint32_t Attacker::length(Area area) {
     const auto most = static_cast<std::uint32_t>(area.size / 2);
-    switch (random_.below(8)) {
+    if (!lies()) return 512u * static_cast<std::uint32_t>(1 + random_.below(8));
+    switch (random_.below(4)) {
         case 0:
             return 0;
         case 1:
             return 0x8000'0000u | static_cast<std::uint32_t>(random_.next());
         case 2:
             return most;
-        case 3:
-            return static_cast<std::uint32_t>(random_.below(most));
         default:
-            return 512u * static_cast<std::uint32_t>(1 + random_.below(8));
+            return static_cast<std::uint32_t>(random_.below(most));
     }
 }
 

@@ -70,6 +70,10 @@ class Attacker {
 
     Random& random() { return random_; }
     bool wild() const { return surface_.wild; }
+    /// Whether the next thing told to a device is a lie. How many are is drawn anew by `choose_honesty`: one
+    /// who always lies is never believed, and gets nowhere.
+    bool lies() { return random_.one_in(one_lie_in_); }
+    void choose_honesty();
     std::span<const PciAddress> functions() const { return std::span(functions_).first(function_count_); }
 
     /// Accesses of 1, 2 or 4 bytes.
@@ -91,8 +95,15 @@ class Attacker {
 
     /// Where a device is told to read or write: in the area, or where there is no RAM; anywhere when wild.
     std::uint64_t address(Area area);
+    /// Where there is no RAM.
+    std::uint64_t outside();
+    /// Of a table of descriptors, which begins where one does.
+    std::uint64_t table_address() { return address(area::tables) & ~std::uint64_t{15}; }
     /// Bytes: what fits behind any such address, or more than there can be.
     std::uint32_t length(Area area);
+
+    /// Polls a word that a device writes until it is not 0, or patience is at its end.
+    static void await(const std::uint16_t& word);
 
     /// What no guest may see was seen.
     void object(std::string_view what) {
@@ -104,6 +115,7 @@ class Attacker {
 
   private:
     Attacker(const Surface& surface, std::uint64_t seed) : surface_(surface), random_(seed) {}
+    void fill_tables();
 
     Surface surface_;
     Random random_;
@@ -113,6 +125,7 @@ class Attacker {
     std::unique_ptr<Registers> flash_;
     std::array<PciAddress, most_functions> functions_{};
     std::size_t function_count_ = 0;
+    std::uint64_t one_lie_in_ = 3;
     unsigned objections_ = 0;
     std::string_view last_objection_;
 };

@@ -40,15 +40,16 @@ void format_ring(Attacker& attacker, std::size_t ring) {
     Random& random = attacker.random();
     const std::span memory(attacker.at(area::fusion, ring * ring_room), ring_room);
     static_cast<void>(fusion::Ring::format(memory, capacity));
-    if (!random.one_in(8)) return;
+    if (!attacker.lies()) return;
     fusion::RingIdentity& identity = header(attacker, ring).identity;
     auto* const words = reinterpret_cast<std::uint32_t*>(&identity);
     words[random.below(sizeof(identity) / sizeof(*words))] = static_cast<std::uint32_t>(random.next());
 }
 
 std::uint64_t place(Attacker& attacker, std::size_t ring) {
-    return attacker.random().one_in(16) ? attacker.address(area::fusion)
-                                        : attacker.physical(area::fusion, ring * ring_room);
+    if (!attacker.lies()) return attacker.physical(area::fusion, ring * ring_room);
+    // A completion that lies where a request is read makes addresses of its own.
+    return attacker.wild() ? attacker.address(area::fusion) : attacker.outside();
 }
 
 void set_up_queue(Attacker& attacker, std::uint64_t bar, std::uint32_t queue) {
@@ -58,31 +59,31 @@ void set_up_queue(Attacker& attacker, std::uint64_t bar, std::uint32_t queue) {
     format_ring(attacker, 2 * queue + 1);
     window.write32(bar + reg::queue_select, queue);
     window.write32(bar + reg::ring_capacity,
-                   random.one_in(16) ? static_cast<std::uint32_t>(random.next()) : capacity);
+                   attacker.lies() ? static_cast<std::uint32_t>(random.next()) : capacity);
     window.write64(bar + reg::submission_ring, place(attacker, 2 * queue));
-    window.write64(bar + reg::completion_ring, place(attacker, 2 * queue + (random.one_in(16) ? 0 : 1)));
-    window.write32(bar + reg::queue_vector, random.one_in(4) ? static_cast<std::uint32_t>(random.next()) : 0);
+    window.write64(bar + reg::completion_ring, place(attacker, 2 * queue + 1));
+    window.write32(bar + reg::queue_vector, attacker.lies() ? static_cast<std::uint32_t>(random.next()) : 0);
     window.write32(bar + reg::queue_state, 1);
 }
 
 block::Segment segment(Attacker& attacker) {
     Random& random = attacker.random();
     return {attacker.address(area::data), attacker.length(area::data),
-            random.one_in(16) ? static_cast<std::uint32_t>(random.next()) : 0};
+            attacker.lies() ? static_cast<std::uint32_t>(random.next()) : 0};
 }
 
 block::Request request(Attacker& attacker) {
     Random& random = attacker.random();
     block::Request made{};
     made.tag = static_cast<std::uint32_t>(random.next());
-    made.operation = static_cast<block::Operation>(random.one_in(8) ? random.next() : random.below(3));
-    made.flags = static_cast<std::uint8_t>(random.one_in(4) ? random.next() : random.below(4));
-    made.segment_count = static_cast<std::uint16_t>(random.one_in(8) ? random.next() : random.below(3));
-    made.sector = random.one_in(4) ? random.next() : random.below(64);
+    made.operation = static_cast<block::Operation>(attacker.lies() ? random.next() : random.below(2));
+    made.flags = static_cast<std::uint8_t>(attacker.lies() ? random.next() : random.below(3));
+    made.segment_count = static_cast<std::uint16_t>(attacker.lies() ? random.next() : 1 + random.below(2));
+    made.sector = attacker.lies() ? random.next() : random.below(32);
     made.segments[0] = segment(attacker);
     made.segments[1] = segment(attacker);
     // An indirect table is named like a segment, and must not be what a disk has left somewhere.
-    if ((made.flags & block::flag::indirect) != 0) made.segments[0].address = attacker.address(area::tables);
+    if ((made.flags & block::flag::indirect) != 0) made.segments[0].address = attacker.table_address();
     made.submit_tsc = random.below(2);
     return made;
 }
@@ -93,7 +94,7 @@ void publish(Attacker& attacker, std::size_t ring, std::uint32_t position) {
     const block::Request made = request(attacker);
     std::memcpy(slot + sizeof(std::uint64_t), &made, sizeof(made));
     fusion::SlotHeader shown{position + 1, fusion::Kind::inline_data, 0, sizeof(made)};
-    if (random.one_in(16)) shown = fusion::SlotHeader::from_word(random.next());
+    if (attacker.lies()) shown = fusion::SlotHeader::from_word(random.next());
     __atomic_store_n(reinterpret_cast<std::uint64_t*>(slot), shown.to_word(), __ATOMIC_RELEASE);
 }
 
@@ -104,6 +105,9 @@ void ring_doorbells(Attacker& attacker, std::uint64_t bar, std::uint32_t queue) 
         for (unsigned i = 0; i < flood; ++i)
             window.write32(bar + block::bar::doorbell(static_cast<std::uint32_t>(random.below(8))), 0);
     window.write32(bar + block::bar::doorbell(queue), 0);
+    // The kind of the first completion's slot.
+    const std::byte* const slot = attacker.at(area::fusion, slot_offset(2 * queue + 1, 0));
+    if (random.one_in(2)) Attacker::await(reinterpret_cast<const std::uint16_t*>(slot)[2]);
 }
 
 }  // namespace
@@ -115,8 +119,10 @@ void attack_fusion(Attacker& attacker) {
         if (function.vendor() != block::pci_vendor || function.device() != block::pci_device) continue;
         const std::uint64_t bar = attacker.place_in_window(index);
         Registers& window = attacker.window();
+        attacker.choose_honesty();
         reset(attacker, bar);
-        window.write64(bar + reg::driver_features, random.one_in(8) ? random.next() : random.below(8));
+        const std::uint64_t offered = window.read64(bar + reg::device_features);
+        window.write64(bar + reg::driver_features, attacker.lies() ? random.next() : random.next() & offered);
         window.write32(bar + reg::status, 1);
         const std::uint32_t count = std::min<std::uint32_t>(window.read32(bar + reg::queue_count), rings / 2);
         for (std::uint32_t queue = 0; queue < count; ++queue) set_up_queue(attacker, bar, queue);

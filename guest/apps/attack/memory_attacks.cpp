@@ -27,8 +27,8 @@ void run_command(Attacker& attacker) {
                              __builtin_bswap64(attacker.address(area::scrap))};
     const std::size_t place = random.below(area::commands.size - sizeof(command));
     std::memcpy(attacker.at(area::commands, place), &command, sizeof(command));
-    const std::uint64_t where =
-        random.one_in(8) ? attacker.address(area::scrap) : attacker.physical(area::commands, place);
+    std::uint64_t where = attacker.physical(area::commands, place);
+    if (random.one_in(8)) where = attacker.wild() ? attacker.address(area::scrap) : attacker.outside();
     attacker.out(fw_cfg_dma, 4, __builtin_bswap32(static_cast<std::uint32_t>(where >> 32)));
     attacker.out(fw_cfg_dma + 4, 4, __builtin_bswap32(static_cast<std::uint32_t>(where)));
 }

@@ -19,10 +19,11 @@ struct Ports {
     std::uint16_t last;
 };
 /// What ends or restarts the machine: keyboard controller, fast reset, reset control, power management, the
-/// VMM's exit. COM1 is the console, and attack_serial's; at the legacy interrupt controllers the guest
-/// wants nothing to appear.
-constexpr Ports to_avoid[] = {{0x20, 0x21},   {0xa0, 0xa1},   {0x64, 0x64},     {0x92, 0x92},
-                              {0x3f8, 0x3ff}, {0xcf9, 0xcf9}, {0xb000, 0xb03f}, {platform::exit_port, 0x601}};
+/// VMM's exit. fw_cfg's DMA, whose address would be anywhere in RAM; attack_fw_cfg gives it one. COM1 is the
+/// console, and attack_serial's; at the legacy interrupt controllers the guest wants nothing to appear.
+constexpr Ports to_avoid[] = {{0x20, 0x21},   {0xa0, 0xa1},     {0x64, 0x64},
+                              {0x92, 0x92},   {0x3f8, 0x3ff},   {0x514, 0x51b},
+                              {0xcf9, 0xcf9}, {0xb000, 0xb03f}, {platform::exit_port, 0x601}};
 
 bool meets(const Ports& ports, std::uint16_t port, unsigned size) {
     return port <= ports.last && port + size > ports.first;

@@ -10,7 +10,9 @@ constexpr std::uint16_t vendor = 0x1af4;
 constexpr std::uint16_t first_device = 0x1040;
 constexpr std::uint16_t last_device = 0x107f;
 constexpr std::uint8_t kind_notify = 2;
-constexpr std::size_t chains = 16;
+constexpr std::uint32_t block_requests[] = {0, 0, 0,  1, 1,
+                                            4, 8, 11, 13};  ///< read, write, flush, id, discard, zeroes
+constexpr std::size_t chains = 5;                           ///< of three descriptors each
 constexpr unsigned flood = 64;
 constexpr unsigned reset_polls = 10'000;
 
@@ -61,8 +63,8 @@ void set_address(Attacker& attacker, std::uint64_t field, std::uint64_t address)
 
 /// Mostly where its own area is, for otherwise the device takes nothing from it.
 std::uint64_t place(Attacker& attacker, Area area, std::size_t offset) {
-    Random& random = attacker.random();
-    return random.one_in(16) ? attacker.address(area) & ~0x1ull : attacker.physical(area, offset);
+    if (!attacker.lies()) return attacker.physical(area, offset);
+    return area.offset == area::tables.offset ? attacker.table_address() : attacker.address(area);
 }
 
 void set_up_queue(Attacker& attacker, std::uint64_t bar, std::uint16_t index) {
@@ -71,7 +73,7 @@ void set_up_queue(Attacker& attacker, std::uint64_t bar, std::uint16_t index) {
     const std::size_t offset = index % queues * queue_room;
     window.write16(bar + common::queue_select, index);
     window.write16(bar + common::queue_size,
-                   random.one_in(8) ? static_cast<std::uint16_t>(random.next()) : queue_size);
+                   attacker.lies() ? static_cast<std::uint16_t>(random.next()) : queue_size);
     window.write16(bar + common::queue_vector, static_cast<std::uint16_t>(random.below(4)));
     set_address(attacker, bar + common::queue_descriptors, place(attacker, area::tables, offset));
     set_address(attacker, bar + common::queue_driver, place(attacker, area::rings, offset));
@@ -81,26 +83,27 @@ void set_up_queue(Attacker& attacker, std::uint64_t bar, std::uint16_t index) {
 
 Descriptor lie(Attacker& attacker) {
     Random& random = attacker.random();
-    const auto flags = static_cast<std::uint16_t>(random.one_in(16) ? random.next() : random.below(8));
-    const Area area = (flags & flag_indirect) != 0 ? area::tables : area::data;
-    return {attacker.address(area), attacker.length(area), flags,
-            static_cast<std::uint16_t>(random.one_in(8) ? random.next() : random.below(queue_size))};
+    const auto flags = static_cast<std::uint16_t>(attacker.lies() ? random.next() : random.below(8));
+    const bool indirect = (flags & flag_indirect) != 0;
+    return {indirect ? attacker.table_address() : attacker.address(area::data), attacker.length(area::data),
+            flags, static_cast<std::uint16_t>(random.one_in(8) ? random.next() : random.below(queue_size))};
 }
 
 /// Header, data and status of a block request, any of which may lie.
 void write_request(Attacker& attacker, std::size_t table, std::size_t first) {
     Random& random = attacker.random();
-    const BlockHeader header{static_cast<std::uint32_t>(random.below(16)), 0,
-                             random.one_in(4) ? random.next() : random.below(64)};
+    const BlockHeader header{attacker.lies() ? static_cast<std::uint32_t>(random.next())
+                                             : random.pick(std::span<const std::uint32_t>(block_requests)),
+                             0, attacker.lies() ? random.next() : random.below(32)};
     std::memcpy(attacker.at(area::data, 0x100), &header, sizeof(header));
     const std::uint16_t middle = random.one_in(2) ? 1 : 3;
     Descriptor chain[] = {{attacker.physical(area::data, 0x100), sizeof(header), 1, 0},
                           {attacker.address(area::data), attacker.length(area::data), middle, 0},
                           {attacker.physical(area::data, 0x200), 1, 2, 0}};
-    if (random.one_in(3)) chain[random.below(3)] = lie(attacker);
+    if (attacker.lies()) chain[random.below(3)] = lie(attacker);
     for (std::size_t i = 0; i < 3; ++i) {
         const std::size_t at = (first + i) % queue_size;
-        if (!random.one_in(8)) chain[i].next = static_cast<std::uint16_t>((at + 1) % queue_size);
+        if (!attacker.lies()) chain[i].next = static_cast<std::uint16_t>((at + 1) % queue_size);
         std::memcpy(attacker.at(area::tables, table + at * sizeof(Descriptor)), &chain[i],
                     sizeof(Descriptor));
     }
@@ -117,10 +120,9 @@ void submit_and_ring(Attacker& attacker, std::uint64_t doorbells, std::uint16_t 
     Random& random = attacker.random();
     const std::size_t offset = queue % queues * queue_room;
     for (std::size_t i = 0; i < chains; ++i) {
-        const std::uint64_t first = random.below(queue_size);
+        const std::uint64_t first = attacker.lies() ? random.below(queue_size) : 3 * i;
         write_request(attacker, offset, first);
-        make_available(attacker, offset,
-                       static_cast<std::uint16_t>(random.one_in(8) ? random.next() : first));
+        make_available(attacker, offset, static_cast<std::uint16_t>(attacker.lies() ? random.next() : first));
         if (random.one_in(4)) attacker.window().write16(doorbells + 4u * queue, queue);
     }
     if (random.one_in(8))
@@ -128,6 +130,9 @@ void submit_and_ring(Attacker& attacker, std::uint64_t doorbells, std::uint16_t 
             attacker.window().write16(doorbells + 4 * random.below(8),
                                       static_cast<std::uint16_t>(random.below(8)));
     attacker.window().write16(doorbells + 4u * queue, queue);
+    const auto* const used =
+        reinterpret_cast<const std::uint16_t*>(attacker.at(area::rings, offset + queue_room / 2));
+    if (random.one_in(2)) Attacker::await(used[1]);
 }
 
 /// Before the rings are laid out anew, so that what lies there belongs to nobody; sometimes it does.
@@ -146,7 +151,7 @@ void negotiate(Attacker& attacker, std::uint64_t bar) {
     Registers& window = attacker.window();
     window.write8(bar + common::status, 3);
     window.write32(bar + common::driver_feature_select, 1);
-    window.write32(bar + common::driver_feature, random.one_in(16) ? 0 : 1);
+    window.write32(bar + common::driver_feature, attacker.lies() ? 0 : 1);
     window.write32(bar + common::driver_feature_select, 0);
     window.write32(bar + common::driver_feature,
                    static_cast<std::uint32_t>(random.next() & random.next()) & 3u << 28);
@@ -174,6 +179,7 @@ void attack_virtio(Attacker& attacker) {
         const std::uint64_t bar = attacker.place_in_window(index);
         const auto notify = structure(function, kind_notify);
         if (!notify) continue;
+        attacker.choose_honesty();
         reset(attacker, bar);
         negotiate(attacker, bar);
         const std::uint16_t count = attacker.window().read16(bar + common::queue_count);
