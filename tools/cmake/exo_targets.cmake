@@ -27,8 +27,10 @@ else()
     target_link_options(exo_hosted INTERFACE LINKER:-z,relro,-z,now)
 endif()
 if(EXO_COVERAGE)
-    target_compile_options(exo_hosted INTERFACE -fprofile-instr-generate -fcoverage-mapping)
-    target_link_options(exo_hosted INTERFACE -fprofile-instr-generate)
+    # Programs of one build share files of counts, which they lock.
+    set(profile -fprofile-instr-generate=${CMAKE_BINARY_DIR}/profiles/%4m.profraw)
+    target_compile_options(exo_hosted INTERFACE ${profile} -fcoverage-mapping)
+    target_link_options(exo_hosted INTERFACE ${profile})
 endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 

@@ -10,6 +10,7 @@ from command import finish
 from paths import BUILD, ROOT
 from report import say
 from style import check_style
+from test_coverage import report_coverage
 from unit_tests import run_preset
 from verdict import Verdict
 
@@ -37,9 +38,12 @@ def main() -> int:
     )
     parser.add_argument("--filter", default="", metavar="PATTERN",
                         help="only unit test programs and boot tests whose name matches this regular expression")
+    parser.add_argument("--coverage", action="store_true", help="only lines and branches that unit tests and direct boots run, by folder")
     parser.add_argument("--quick", action="store_true", help="only the unit tests of the release preset")
     asked = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
+    if asked.coverage:
+        return report_coverage()
     verdict = Verdict()
     check_style(asked.filter, verdict)
     for preset in PRESETS[:1] if asked.quick else PRESETS:

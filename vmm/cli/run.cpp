@@ -251,7 +251,10 @@ int Run::status_of(Console::Outcome outcome, const MachineEnd& end, RunMetrics& 
     metrics.end = end.kind == MachineEnd::Kind::exited  ? "exited"
                   : end.kind == MachineEnd::Kind::reset ? "reset"
                                                         : "died";
-    if (end.kind == MachineEnd::Kind::died) log_.error(end.explanation);
+    if (end.kind == MachineEnd::Kind::died)
+        log_.error(end.explanation);
+    else if (end.kind == MachineEnd::Kind::exited && end.status == platform::status_guest_died)
+        log_.error("the guest ended with a status that is none of a guest's");
     return end.status;
 }
 
