@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 RELEASE = BUILD / "release"
-VMM = BUILD / os.environ.get("EXO_VMM_PRESET", "release") / "vmm" / "vmm"  # tests may run another build of it
+VMM = RELEASE / "vmm" / "vmm"
 
 
 def guest(preset: str) -> Path:

@@ -38,7 +38,7 @@ def main() -> int:
     )
     parser.add_argument("--filter", default="", metavar="PATTERN",
                         help="only unit test programs and boot tests whose name matches this regular expression")
-    parser.add_argument("--coverage", action="store_true", help="only lines and branches that unit tests and direct boots run, by folder")
+    parser.add_argument("--coverage", action="store_true", help="only lines and branches that the unit tests run, by folder")
     parser.add_argument("--quick", action="store_true", help="only the unit tests of the release preset")
     asked = parser.parse_args()
     LOGS.mkdir(parents=True, exist_ok=True)
