@@ -19,7 +19,7 @@ from builder import build
 from command import finish, positive
 from paths import BUILD
 from report import Failure, say
-from results import distribution, processor
+from results import FOLDER, distribution, processor
 from same_guest import MEMORY_MIB, on_qemu, on_vmm
 from watched_process import STATISTICS, WatchedProcess
 
@@ -44,10 +44,13 @@ class Setting:
     def command(self, folder: Path) -> list[str]:
         if not self.own:
             return on_qemu(COMMAND, variables=self.store(folder) if self.way == "by firmware" else None)
-        options = ["--metrics", str(folder / "metrics.json")]
+        options = ["--metrics", str(self.metrics(folder))]
         if self.way == "by firmware":
             options += ["--firmware-cache", str(folder / "cache") if "warm" in self.name else "off"]
         return on_vmm(COMMAND, uefi=self.way == "by firmware", options=tuple(options))
+
+    def metrics(self, folder: Path) -> Path:
+        return folder / f"{self.name.replace(', ', '-')}-{self.way.replace(' ', '-')}.json"
 
     def store(self, folder: Path) -> Path:
         return folder / ("saved.fd" if "saved" in self.name else "fresh.fd")
@@ -87,7 +90,7 @@ def start(setting: Setting, folder: Path) -> dict[str, float]:
         raise Failure(f"{setting.name}, {setting.way}: the guest ended before its command ran")
     figures["entry"] = entry[0] * 1000
     if setting.own:
-        figures["kernel"] = json.loads((folder / "metrics.json").read_text())["boot_ms"]["kernel_entry"]
+        figures["kernel"] = json.loads(setting.metrics(folder).read_text())["boot_ms"]["kernel_entry"]
     return figures
 
 
@@ -124,6 +127,14 @@ def table(rows: list[dict]) -> str:
     return text
 
 
+def keep_timelines(settings: list[Setting], folder: Path) -> None:
+    """The last boots of this project's, for the report."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for setting in settings:
+        if setting.own:
+            shutil.copyfile(setting.metrics(folder), FOLDER / setting.metrics(folder).name)
+
+
 def compare(asked) -> None:
     if not STATISTICS.is_dir():
         raise Failure(f"{STATISTICS} cannot be read: run as root, with debugfs mounted")
@@ -138,6 +149,7 @@ def compare(asked) -> None:
                 rows.append({"setting": setting, "figures": start(setting, Path(scratch))})
                 asked.json.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines(rows)), encoding="utf-8")
             say(TOOL, f"round {number + 1} of {asked.rounds}")
+        keep_timelines(settings, Path(scratch))
     print(f"medians of {asked.rounds} boots each, 1 vCPU, {MEMORY_MIB} MiB, from the program's start\n{table(rows)}", end="")
 
 
