@@ -16,6 +16,8 @@ class Random {
         z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
         return z ^ (z >> 31);
     }
+    /// In [0, limit).
+    std::uint64_t below(std::uint64_t limit) { return next() % limit; }
     /// In [0, 1).
     double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
     double exponential(double mean) { return -mean * std::log1p(-uniform()); }

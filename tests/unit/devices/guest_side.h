@@ -71,6 +71,7 @@ class GuestSide final : public guest::TimeSource,
     guest::test::FakePciConfig pci;
     bool has_msi = true;
     bool lose_interrupts = false;
+    std::uint64_t idle_step_ns = 100'000;  ///< virtual time that passes when the device has nothing to do
 
     guest::DriverServices services() { return {*this, *this, *this, *this, true}; }
     guest::PciFunction function() { return {pci, pci_address}; }
@@ -84,7 +85,7 @@ class GuestSide final : public guest::TimeSource,
     }
     void relax() override {
         if (!device_turn_) return std::this_thread::yield();
-        now_ns_ += device_turn_() ? 1'000 : 100'000;
+        now_ns_ += device_turn_() ? 1'000 : idle_step_ns;
     }
 
     // DmaMemory
