@@ -46,7 +46,8 @@ struct DiskCompletion {
 };
 
 /// Requests to a disk that run side by side and end in any order. One thread at a time uses a Disk. A flush
-/// covers the writes whose completions were reaped before it was submitted.
+/// covers the writes whose completions were reaped before it was submitted, or fails; one that follows a
+/// failed one covers what that one should have.
 class Disk {
   public:
     virtual ~Disk() = default;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "vmm/base/error.h"
 #include "vmm/base/file_descriptor.h"
 #include "vmm/storage/disk.h"
+#include "vmm/storage/flush_guard.h"
 
 namespace exo::vmm {
 
@@ -23,7 +25,8 @@ class DiskImage {
     struct Options {
         std::string path;
         bool read_only = false;
-        bool direct = false;  ///< past the host's page cache
+        bool direct = false;                                ///< past the host's page cache
+        std::function<void(const std::string&)> warn = {};  ///< of what happens to it later
     };
 
     static Result<DiskImage> open(const Options& options);
@@ -32,6 +35,10 @@ class DiskImage {
     const DiskGeometry& geometry() const { return geometry_; }
     const DirectAlignment& alignment() const { return alignment_; }
     bool direct() const { return direct_; }
+    /// What the end of a request means, for a back-end that is about to tell it.
+    DiskCompletion judge(DiskOperation operation, bool fua, const DiskCompletion& completion) {
+        return direct_ ? completion : flushes_.judge(operation, fua, completion);
+    }
 
   private:
     DiskImage() = default;
@@ -39,6 +46,7 @@ class DiskImage {
     FileDescriptor fd_;
     DiskGeometry geometry_;
     DirectAlignment alignment_;
+    FlushGuard flushes_;
     bool direct_ = false;
 };
 

@@ -21,8 +21,8 @@ Result<std::unique_ptr<Disk>> open_disk(const DiskSource& source, DiskBackend ba
         if (!disk) return std::unexpected(disk.error());
         return std::move(*disk);
     }
-    auto image =
-        DiskImage::open({.path = source.path, .read_only = source.read_only, .direct = source.direct});
+    auto image = DiskImage::open(
+        {.path = source.path, .read_only = source.read_only, .direct = source.direct, .warn = source.warn});
     if (!image) return std::unexpected(image.error());
     if (backend != DiskBackend::threads) {
         auto disk = UringDisk::create(*image);

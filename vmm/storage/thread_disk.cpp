@@ -63,7 +63,7 @@ std::size_t ThreadDisk::reap(std::span<DiskCompletion> completions) {
             transfer = std::move(done_.front());
             done_.pop_front();
         }
-        completions[count] = transfer->finish();
+        completions[count] = image_.judge(transfer->operation(), transfer->fua(), transfer->finish());
         idle_.push_back(std::move(transfer));
     }
     return completions.size();

@@ -139,7 +139,7 @@ std::size_t UringDisk::reap(std::span<DiskCompletion> completions) {
             start(index);
             continue;
         }
-        completions[count++] = transfer.finish();
+        completions[count++] = image_.judge(transfer.operation(), transfer.fua(), transfer.finish());
         idle_.push_back(index);
         --in_flight_;
     }
