@@ -57,6 +57,8 @@ class DiskLoad {
     }
     ~DiskLoad() {
         world_.disk().kill_point = [] {};
+        // After a problem others may still be under way, with memory that goes now.
+        if (any_busy()) world_.driver().queue(0).recover();
     }
     DiskLoad(const DiskLoad&) = delete;
     DiskLoad& operator=(const DiskLoad&) = delete;
