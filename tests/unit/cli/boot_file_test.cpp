@@ -12,9 +12,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::uint64_t memory = 64u << 20;
-
 struct BootFileTest : testing::Test {
+    static constexpr std::uint64_t memory = 64u << 20;
     TestFolder folder;
 
     static std::string text_of(const BootFile& file) {

@@ -11,9 +11,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::uint64_t memory = 64u << 20;
-
 struct KernelImageTest : testing::Test {
+    static constexpr std::uint64_t memory = 64u << 20;
     TestFolder folder;
 
     void expect_refused(const std::string& content, const char* reason) const {
