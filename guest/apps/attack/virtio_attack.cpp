@@ -2,43 +2,21 @@
 
 #include "guest/apps/attack/attacker.h"
 #include "guest/arch/arch.h"
+#include "guest/drivers/virtio/virtio_abi.h"
 
 namespace exo::guest::attack {
 namespace {
 
+using namespace virtio;
+
 constexpr std::uint16_t vendor = 0x1af4;
 constexpr std::uint16_t first_device = 0x1040;
 constexpr std::uint16_t last_device = 0x107f;
-constexpr std::uint8_t kind_notify = 2;
 constexpr std::uint32_t block_requests[] = {0, 0, 0,  1, 1,
                                             4, 8, 11, 13};  ///< read, write, flush, id, discard, zeroes
 constexpr std::size_t chains = 5;                           ///< of three descriptors each
 constexpr unsigned flood = 64;
 constexpr unsigned reset_polls = 10'000;
-
-/// The common configuration structure (Virtual I/O Device 1.2, 4.1.4.3), which lies at the BAR's start.
-namespace common {
-constexpr std::uint64_t driver_feature_select = 0x08;
-constexpr std::uint64_t driver_feature = 0x0c;
-constexpr std::uint64_t queue_count = 0x12;
-constexpr std::uint64_t status = 0x14;
-constexpr std::uint64_t queue_select = 0x16;
-constexpr std::uint64_t queue_size = 0x18;
-constexpr std::uint64_t queue_vector = 0x1a;
-constexpr std::uint64_t queue_enable = 0x1c;
-constexpr std::uint64_t queue_descriptors = 0x20;
-constexpr std::uint64_t queue_driver = 0x28;
-constexpr std::uint64_t queue_device = 0x30;
-constexpr std::uint64_t size = 0x38;
-}  // namespace common
-
-struct Descriptor {
-    std::uint64_t address;
-    std::uint32_t length;
-    std::uint16_t flags;
-    std::uint16_t next;
-};
-constexpr std::uint16_t flag_indirect = 4;
 
 struct BlockHeader {
     std::uint32_t type;
@@ -149,13 +127,13 @@ void reset(Attacker& attacker, std::uint64_t bar) {
 void negotiate(Attacker& attacker, std::uint64_t bar) {
     Random& random = attacker.random();
     Registers& window = attacker.window();
-    window.write8(bar + common::status, 3);
+    window.write8(bar + common::status, status_acknowledge | status_driver);
     window.write32(bar + common::driver_feature_select, 1);
     window.write32(bar + common::driver_feature, attacker.lies() ? 0 : 1);
     window.write32(bar + common::driver_feature_select, 0);
     window.write32(bar + common::driver_feature,
                    static_cast<std::uint32_t>(random.next() & random.next()) & 3u << 28);
-    window.write8(bar + common::status, 11);
+    window.write8(bar + common::status, status_acknowledge | status_driver | status_features_ok);
 }
 
 /// The offset of a structure in the BAR, as its capability tells it; nothing when there is none.
@@ -184,7 +162,8 @@ void attack_virtio(Attacker& attacker) {
         negotiate(attacker, bar);
         const std::uint16_t count = attacker.window().read16(bar + common::queue_count);
         for (std::uint16_t queue = 0; queue <= count % queues; ++queue) set_up_queue(attacker, bar, queue);
-        attacker.window().write8(bar + common::status, 15);
+        attacker.window().write8(bar + common::status,
+                                 status_acknowledge | status_driver | status_features_ok | status_driver_ok);
         for (std::uint16_t queue = 0; queue <= count % queues; ++queue)
             submit_and_ring(attacker, bar + *notify, queue);
         if (random.one_in(4))

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 
+#include "guest/drivers/virtio/virtio_abi.h"
+
 namespace exo::guest {
 namespace {
 
-/// Kinds of structures (4.1.4) and the layout of the capability that names one.
-constexpr std::uint8_t kind_common = 1;
-constexpr std::uint8_t kind_notify = 2;
-constexpr std::uint8_t kind_device = 4;
+using namespace virtio;
+
+/// The layout of the capability that names a structure (4.1.4).
 namespace cap {
 constexpr std::uint8_t length = 2;
 constexpr std::uint8_t kind = 3;
@@ -18,33 +19,6 @@ constexpr std::uint8_t size = 12;
 constexpr std::uint8_t notify_multiplier = 16;
 constexpr std::uint8_t least_size = 16;
 }  // namespace cap
-
-/// The common configuration structure (4.1.4.3).
-namespace common {
-constexpr std::uint64_t device_feature_select = 0x00;
-constexpr std::uint64_t device_feature = 0x04;
-constexpr std::uint64_t driver_feature_select = 0x08;
-constexpr std::uint64_t driver_feature = 0x0c;
-constexpr std::uint64_t config_vector = 0x10;
-constexpr std::uint64_t queue_count = 0x12;
-constexpr std::uint64_t status = 0x14;
-constexpr std::uint64_t generation = 0x15;
-constexpr std::uint64_t queue_select = 0x16;
-constexpr std::uint64_t queue_size = 0x18;
-constexpr std::uint64_t queue_vector = 0x1a;
-constexpr std::uint64_t queue_enable = 0x1c;
-constexpr std::uint64_t queue_notify_offset = 0x1e;
-constexpr std::uint64_t queue_descriptors = 0x20;
-constexpr std::uint64_t queue_driver = 0x28;
-constexpr std::uint64_t queue_device = 0x30;
-constexpr std::uint32_t size = 0x38;
-}  // namespace common
-
-constexpr std::uint8_t status_acknowledge = 1;
-constexpr std::uint8_t status_driver = 2;
-constexpr std::uint8_t status_driver_ok = 4;
-constexpr std::uint8_t status_features_ok = 8;
-constexpr std::uint8_t status_needs_reset = 64;
 
 constexpr std::uint64_t reset_timeout_ns = 1 * ns_per_s;
 /// More than any device's notification area that one queue needs, and less than a hostile one could claim.

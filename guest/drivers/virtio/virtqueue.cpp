@@ -4,23 +4,15 @@
 #include <bit>
 #include <cstring>
 
+#include "guest/drivers/virtio/virtio_abi.h"
+
 namespace exo::guest {
 namespace {
 
-constexpr std::uint16_t flag_next = 1;
-constexpr std::uint16_t flag_write = 2;
-constexpr std::uint16_t flag_indirect = 4;
+using namespace virtio;
+
 constexpr std::uint16_t avail_no_interrupt = 1;
 constexpr std::uint16_t used_no_notify = 1;
-
-/// One descriptor as the device reads it (2.7.5).
-struct Descriptor {
-    std::uint64_t address;
-    std::uint32_t length;
-    std::uint16_t flags;
-    std::uint16_t next;
-};
-static_assert(sizeof(Descriptor) == 16);
 
 void put_descriptor(std::byte* to, const Virtqueue::Element& element, std::uint16_t next, bool last) {
     const auto flags =
