@@ -14,7 +14,7 @@ import kvm
 from builder import build
 from command import finish, positive
 from report import Failure, say
-from results import distribution, processor
+from results import distribution, of_guests, with_peers
 from same_guest import KERNEL, on_qemu, on_vmm, qemu_disk
 from watched_process import STATISTICS, Usage, WatchedProcess
 
@@ -112,29 +112,19 @@ def table(rows: list[dict]) -> str:
     return text
 
 
-def is_own(setting: str) -> bool:
-    return setting.startswith("exo")
-
-
-def lines(rows: list[dict]) -> Iterator[dict]:
+def lines(rows: list[dict]) -> list[dict]:
     """In the schema of results.py: a case each figure and depth, its samples are the rounds. Of operations a second more is better, so what
     one takes stands for them."""
-    where = "the kvm-box: counts mean something, times do not" if "EXO_BOX" in os.environ else "KVM"
-    cases: dict[tuple, dict[str, list[float]]] = {}
+    samples: dict[tuple, list[float]] = {}
     for row in rows:
         values = {"ns of an operation": 1e9 / row["iops"]} | {label: row[name] for name, label in FIGURES.items() if name != "iops"}
         for label, value in values.items():
-            cases.setdefault((row["depth"], label), {}).setdefault(f"{row['setting']}, {row['mode']}", []).append(value)
-    for (depth, label), variants in cases.items():
-        told = {name: distribution(samples) for name, samples in variants.items()}
-        peer = min((name for name in told if not is_own(name)), key=lambda name: told[name]["median"], default=None)
-        for name, found in told.items():
-            line = {"suite": "block-vmm", "case": f"depth {depth}/{label}", "variant": name, "side": "own" if is_own(name) else "peer",
-                    "unit": label if label.startswith("ns") else f"{label}, an operation", **found,
-                    "platform": f"{processor()}, {where}", "hardware": "EXO_BOX" not in os.environ}  # fmt: skip
-            if is_own(name) and peer and min(found["median"], told[peer]["median"]) > 0:
-                line |= {"best_peer": peer, "ratio": told[peer]["median"] / found["median"]}
-            yield line
+            samples.setdefault((row["depth"], label, row["setting"], row["mode"]), []).append(value)
+    return with_peers([
+        {"suite": "block-vmm", "case": f"depth {depth}/{label}", "variant": f"{setting}, {mode}", "side": "own" if setting.startswith("exo") else "peer",
+         "unit": label if label.startswith("ns") else f"{label}, an operation", **distribution(values), **of_guests()}
+        for (depth, label, setting, mode), values in samples.items()
+    ])  # fmt: skip
 
 
 def make_disk() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from command import finish
 from paths import ROOT
 from report import Failure, say
-from results import distribution
+from results import distribution, with_peers
 
 TOOL = "bench guest"
 PLATFORM = "exo.efi on QEMU TCG, one CPU; its clocks count instructions"
@@ -54,15 +54,6 @@ def result(told: dict) -> dict:
         value = told["cycles"] / told["messages"]
         side = "peer" if told["variant"] == "classic" else "own"
     return {"suite": "guest", "case": case, "variant": variant, "side": side, "unit": unit, **distribution([value]), "platform": PLATFORM}
-
-
-def with_peers(lines: list[dict]) -> list[dict]:
-    for line in lines:
-        peers = [other for other in lines if other["case"] == line["case"] and other["side"] == "peer"]
-        if line["side"] == "own" and peers:
-            best = min(peers, key=lambda other: other["median"])
-            line |= {"best_peer": best["variant"], "ratio": best["median"] / line["median"]}
-    return lines
 
 
 def main() -> int:

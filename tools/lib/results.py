@@ -49,6 +49,23 @@ def processor() -> str:
     return "unknown processor"
 
 
+def of_guests() -> dict:
+    """What tells of lines from guests on KVM where they ran, and whether their times are a hardware's."""
+    in_box = "EXO_BOX" in os.environ
+    where = "the kvm-box: counts mean something, times do not" if in_box else "KVM"
+    return {"platform": f"{processor()}, {where}", "hardware": not in_box}
+
+
+def with_peers(lines: list[dict]) -> list[dict]:
+    """The project's own lines get the best peer of their case, and how many times its median is theirs."""
+    for line in lines:
+        peers = [other for other in lines if other["case"] == line["case"] and other["side"] == "peer"]
+        best = min(peers, key=lambda other: other["median"], default=None)
+        if line["side"] == "own" and best and min(line["median"], best["median"]) > 0:
+            line |= {"best_peer": best["variant"], "ratio": best["median"] / line["median"]}
+    return lines
+
+
 def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     return f"{processor()}, {os.cpu_count()} CPUs, {memory:.0f} GiB, {system.system()} {system.release()}"

@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from builder import build
 from command import finish, positive
 from paths import BUILD
 from report import Failure, say
-from results import FOLDER, distribution, processor
+from results import FOLDER, distribution, of_guests, with_peers
 from same_guest import MEMORY_MIB, on_qemu, on_vmm
 from watched_process import STATISTICS, WatchedProcess
 
@@ -103,19 +101,13 @@ def samples(rows: list[dict]) -> dict[tuple[str, str], dict[Setting, list[float]
     return found
 
 
-def lines(rows: list[dict]) -> Iterator[dict]:
+def lines(rows: list[dict]) -> list[dict]:
     """In the schema of results.py."""
-    where = "the kvm-box: counts mean something, times do not" if "EXO_BOX" in os.environ else "KVM"
-    for (way, figure), by_setting in samples(rows).items():
-        label, unit = FIGURES[figure]
-        told = {setting: distribution(values) for setting, values in by_setting.items()}
-        peer = min((setting for setting in told if not setting.own), key=lambda setting: told[setting]["median"], default=None)
-        for setting, found in told.items():
-            line = {"suite": "vmm", "case": f"{way}/{label}", "variant": setting.name, "side": "own" if setting.own else "peer", "unit": unit, **found,
-                    "platform": f"{processor()}, {where}", "hardware": "EXO_BOX" not in os.environ}  # fmt: skip
-            if setting.own and peer and found["median"]:
-                line |= {"best_peer": peer.name, "ratio": told[peer]["median"] / found["median"]}
-            yield line
+    return with_peers([
+        {"suite": "vmm", "case": f"{way}/{FIGURES[figure][0]}", "variant": setting.name, "side": "own" if setting.own else "peer",
+         "unit": FIGURES[figure][1], **distribution(values), **of_guests()}
+        for (way, figure), by_setting in samples(rows).items() for setting, values in by_setting.items()
+    ])  # fmt: skip
 
 
 def table(rows: list[dict]) -> str:
