@@ -139,7 +139,7 @@ Result<DiskImage> DiskImage::open(const Options& options) {
     DiskImage image;
     image.fd_ = std::move(*fd);
     image.direct_ = options.direct;
-    image.flushes_ = FlushGuard(options.path, options.warn);
+    image.flushes_ = FlushGuard<DiskCompletion>(options.path, options.warn);
     image.geometry_.read_only = options.read_only;
     image.geometry_.physical_block = 4096;
     image.geometry_.size = static_cast<std::uint64_t>(status.st_size);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "vmm/base/error.h"
@@ -35,9 +36,24 @@ class DiskImage {
     const DiskGeometry& geometry() const { return geometry_; }
     const DirectAlignment& alignment() const { return alignment_; }
     bool direct() const { return direct_; }
-    /// What the end of a request means, for a back-end that is about to tell it.
-    DiskCompletion judge(DiskOperation operation, bool fua, const DiskCompletion& completion) {
-        return direct_ ? completion : flushes_.judge(operation, fua, completion);
+
+    /// For a back-end: a request goes to the host. Past the page cache each call has its own error.
+    FlushTicket begin(const DiskRequest& request) {
+        return direct_ ? FlushTicket{}
+                       : flushes_.begin(request.operation == DiskOperation::flush, request.fua);
+    }
+    /// The host has ended it: what the guest is to be told. Nothing when that has to wait for others.
+    std::optional<DiskCompletion> end(const FlushTicket& ticket, const DiskCompletion& completion) {
+        if (ticket.order == 0) return completion;
+        flushes_.end(ticket, completion.error, completion);
+        return std::nullopt;
+    }
+    /// The next that had to wait, and need not any more.
+    std::optional<DiskCompletion> next() {
+        auto told = flushes_.next();
+        if (!told) return std::nullopt;
+        told->held.error = told->error;
+        return told->held;
     }
 
   private:
@@ -46,7 +62,7 @@ class DiskImage {
     FileDescriptor fd_;
     DiskGeometry geometry_;
     DirectAlignment alignment_;
-    FlushGuard flushes_;
+    FlushGuard<DiskCompletion> flushes_;
     bool direct_ = false;
 };
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "vmm/storage/disk.h"
+#include "vmm/storage/flush_guard.h"
 #include "vmm/storage/nbd_library.h"
 
 namespace exo::vmm {
@@ -32,6 +33,7 @@ struct NbdRequest {
     bool answered = false;        ///< the present command has ended
     int error = 0;                ///< an errno
     std::uint64_t order = 0;      ///< of a flush: how many writes it covers; of a write: which it was
+    FlushTicket ticket;           ///< the disk's
 
     bool changes_the_disk() const {
         return operation != DiskOperation::read && operation != DiskOperation::flush;

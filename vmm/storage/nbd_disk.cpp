@@ -104,6 +104,7 @@ NbdDisk::NbdDisk(Options options, const NbdLibrary& library, NbdConnection conne
       abilities_(connection.abilities()),
       completed_(std::move(completed)),
       wake_(std::move(wake)),
+      flushes_(options_.uri, options_.warn),
       connection_(std::move(connection)) {
     geometry_.read_only = options_.read_only;
     thread_ = std::jthread([this] { serve(); });
@@ -176,7 +177,9 @@ void NbdDisk::send_waiting() {
 }
 
 void NbdDisk::send(Request request) {
-    if (request->operation == DiskOperation::flush) request->order = written_count_;
+    const bool is_flush = request->operation == DiskOperation::flush;
+    if (is_flush) request->order = written_count_;
+    request->ticket = flushes_.begin(is_flush, request->fua);
     connection_->send(*request);
     in_flight_.push_back(std::move(request));
 }
@@ -197,6 +200,10 @@ void NbdDisk::settle() {
     }
     std::erase(in_flight_, nullptr);
     for (Request& request : ended) end(std::move(request));
+    while (auto told = flushes_.next()) {
+        told->held->error = told->error;
+        finish(std::move(told->held));
+    }
 }
 
 void NbdDisk::wait(int timeout_ms) {
@@ -210,15 +217,17 @@ void NbdDisk::wait(int timeout_ms) {
 }
 
 void NbdDisk::end(Request request) {
+    if (request->ticket.order == 0) return finish(std::move(request));
+    const FlushTicket ticket = request->ticket;
+    const int error = request->error;
+    flushes_.end(ticket, error, std::move(request));
+}
+
+void NbdDisk::finish(Request request) {
     if (request->operation == DiskOperation::flush) {
         // After a failed flush nobody knows what the server has kept; a copy would not mend that.
-        forget_flushed(request->order);
-        if (!request->answers_guest) {
-            tidying_ = false;
-            if (request->error != 0) flush_error_ = request->error;
-            return;
-        }
-        if (request->error == 0) request->error = std::exchange(flush_error_, 0);
+        if (request->error != ESHUTDOWN) forget_flushed(request->order);
+        if (!request->answers_guest) tidying_ = false;
     }
     if (request->operation == DiskOperation::read && request->error == 0) scatter(*request);
     if (std::exchange(request->answers_guest, false)) answer(*request);
@@ -265,6 +274,7 @@ void NbdDisk::answer(NbdRequest& request) {
 void NbdDisk::lose() {
     warn("the server has gone away; connecting again");
     connection_.reset();
+    std::ranges::move(flushes_.give_up(), std::back_inserter(in_flight_));
     for (auto request = in_flight_.rbegin(); request != in_flight_.rend(); ++request) {
         (*request)->start_over();
         const bool is_replay = !(*request)->answers_guest && (*request)->changes_the_disk();

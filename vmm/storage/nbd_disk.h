@@ -14,6 +14,7 @@
 
 #include "vmm/base/event_fd.h"
 #include "vmm/storage/disk.h"
+#include "vmm/storage/flush_guard.h"
 #include "vmm/storage/nbd_connection.h"
 
 namespace exo::vmm {
@@ -67,6 +68,7 @@ class NbdDisk final : public Disk {
     void settle();
     void wait(int timeout_ms);
     void end(Request request);
+    void finish(Request request);
     void keep(Request write);
     void forget_flushed(std::uint64_t order);
     void tidy();
@@ -99,8 +101,8 @@ class NbdDisk final : public Disk {
     std::uint64_t written_bytes_ = 0;
     std::uint64_t written_count_ = 0;  ///< writes that have ended so far
     bool tidying_ = false;             ///< a flush of our own is on its way
-    int flush_error_ = 0;              ///< of such a flush: the guest's next one tells it
-    bool away_ = false;                ///< the server has been given up
+    FlushGuard<Request> flushes_;
+    bool away_ = false;  ///< the server has been given up
     Clock::time_point next_try_{};
     std::optional<NbdConnection> connection_;  ///< goes first: it points to what is in flight
 

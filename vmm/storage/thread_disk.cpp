@@ -40,6 +40,7 @@ std::unique_ptr<Transfer> ThreadDisk::begin(const DiskRequest& request) {
     auto transfer = std::move(idle_.back());
     idle_.pop_back();
     transfer->begin(request, image_.alignment());
+    transfer->ticket = image_.begin(request);
     return transfer;
 }
 
@@ -54,19 +55,27 @@ void ThreadDisk::submit(std::span<const DiskRequest> requests) {
     }
 }
 
-std::size_t ThreadDisk::reap(std::span<DiskCompletion> completions) {
-    for (std::size_t count = 0; count < completions.size(); ++count) {
-        std::unique_ptr<Transfer> transfer;
-        {
-            const std::lock_guard lock(mutex_);
-            if (done_.empty()) return count;
-            transfer = std::move(done_.front());
-            done_.pop_front();
-        }
-        completions[count] = image_.judge(transfer->operation(), transfer->fua(), transfer->finish());
-        idle_.push_back(std::move(transfer));
+bool ThreadDisk::take(std::optional<DiskCompletion>& told) {
+    std::unique_ptr<Transfer> transfer;
+    {
+        const std::lock_guard lock(mutex_);
+        if (done_.empty()) return false;
+        transfer = std::move(done_.front());
+        done_.pop_front();
     }
-    return completions.size();
+    told = image_.end(transfer->ticket, transfer->finish());
+    idle_.push_back(std::move(transfer));
+    return true;
+}
+
+std::size_t ThreadDisk::reap(std::span<DiskCompletion> completions) {
+    std::size_t count = 0;
+    while (count < completions.size()) {
+        std::optional<DiskCompletion> told = image_.next();
+        if (!told && !take(told)) break;
+        if (told) completions[count++] = *told;
+    }
+    return count;
 }
 
 void ThreadDisk::work() {

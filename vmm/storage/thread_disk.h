@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -35,6 +36,8 @@ class ThreadDisk final : public Disk {
 
     ThreadDisk(DiskImage image, EventFd completed);
     std::unique_ptr<Transfer> begin(const DiskRequest& request);
+    /// One that a worker has ended; false when there is none. What the guest is told of it, if anything.
+    bool take(std::optional<DiskCompletion>& told);
     void work();
     void carry_out(Transfer& transfer) const;
     ssize_t call(Transfer& transfer) const;

@@ -11,6 +11,7 @@
 
 #include "vmm/storage/disk.h"
 #include "vmm/storage/disk_image.h"
+#include "vmm/storage/flush_guard.h"
 
 namespace exo::vmm {
 
@@ -41,6 +42,8 @@ class Transfer {
     /// Nothing is left to do: all was moved, or it failed.
     bool ended() const { return error_ != 0 || (moves_data() ? done_ == total_ : performed_); }
     DiskCompletion finish();
+
+    FlushTicket ticket;  ///< the back-end's
 
   private:
     bool moves_data() const {

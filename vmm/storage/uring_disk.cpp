@@ -74,6 +74,7 @@ void UringDisk::submit(std::span<const DiskRequest> requests) {
         idle_.pop_back();
         ++in_flight_;
         transfers_[index].begin(request, image_.alignment());
+        transfers_[index].ticket = image_.begin(request);
         start(index);
     }
     push();
@@ -126,22 +127,30 @@ void UringDisk::push() {
     }
 }
 
+bool UringDisk::take(std::optional<DiskCompletion>& told) {
+    io_uring_cqe* entry = nullptr;
+    if (io_uring_peek_cqe(ring_.get(), &entry) != 0) return false;
+    const auto index = static_cast<std::uint32_t>(io_uring_cqe_get_data64(entry));
+    const int result = entry->res;
+    io_uring_cqe_seen(ring_.get(), entry);
+    Transfer& transfer = transfers_[index];
+    if (!transfer.ended()) transfer.advance(result);
+    if (!transfer.ended()) {
+        start(index);
+        return true;
+    }
+    told = image_.end(transfer.ticket, transfer.finish());
+    idle_.push_back(index);
+    --in_flight_;
+    return true;
+}
+
 std::size_t UringDisk::reap(std::span<DiskCompletion> completions) {
     std::size_t count = 0;
-    io_uring_cqe* entry = nullptr;
-    while (count < completions.size() && io_uring_peek_cqe(ring_.get(), &entry) == 0) {
-        const auto index = static_cast<std::uint32_t>(io_uring_cqe_get_data64(entry));
-        const int result = entry->res;
-        io_uring_cqe_seen(ring_.get(), entry);
-        Transfer& transfer = transfers_[index];
-        if (!transfer.ended()) transfer.advance(result);
-        if (!transfer.ended()) {
-            start(index);
-            continue;
-        }
-        completions[count++] = image_.judge(transfer.operation(), transfer.fua(), transfer.finish());
-        idle_.push_back(index);
-        --in_flight_;
+    while (count < completions.size()) {
+        std::optional<DiskCompletion> told = image_.next();
+        if (!told && !take(told)) break;
+        if (told) completions[count++] = *told;
     }
     push();
     return count;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "vmm/base/event_fd.h"
@@ -47,6 +48,8 @@ class UringDisk final : public Disk {
     /// Tells the kernel about new entries. Those that it does not take now stay queued, and the completion
     /// descriptor makes the caller come back.
     void push();
+    /// One completion of the kernel's; false when there is none. What the guest is told of it, if anything.
+    bool take(std::optional<DiskCompletion>& told);
 
     DiskImage image_;
     EventFd completed_;

@@ -17,7 +17,7 @@ using guest::BlockOperation;
 using guest::BlockRequest;
 using guest::BlockStatus;
 
-/// What a seed makes of the disk: half of them find nothing wrong with it.
+/// What a seed makes of the disk: three in eight find nothing wrong with it.
 DiskFaults choose_faults(Random& random) {
     using std::chrono::microseconds;
     switch (random.below(16)) {
@@ -38,13 +38,18 @@ DiskFaults choose_faults(Random& random) {
         case 10:
         case 11:
             return {.slowest = microseconds(1)};
+        case 12:
+        case 13:
+            return {.lost_write = 100};
         default:
             return {};
     }
 }
 
 bool may_fail(const DiskFaults& faults) {
-    return faults.io_error + faults.torn + faults.short_transfer + faults.no_space + faults.lost > 0;
+    return faults.io_error + faults.torn + faults.short_transfer + faults.no_space + faults.lost +
+               faults.lost_write >
+           0;
 }
 
 /// Random requests to a disk, several at once and none overlapping, held against what was promised.

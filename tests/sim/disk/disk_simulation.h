@@ -17,6 +17,7 @@ enum class Defect : std::uint8_t {
     early_flush,          ///< a flush is told before the storage has done it
     dropped_fua,          ///< a forced write is handed on as an ordinary one
     early_write,          ///< a write is told before the storage has done it
+    unguarded_flush,      ///< a flush says ok although a call beside it has had the error
 };
 
 struct DiskRun {

@@ -93,6 +93,7 @@ constexpr Planted planted[] = {
     {"EarlyFlush", DiskKind::fusion_blk, Defect::early_flush, "after a crash"},
     {"DroppedFua", DiskKind::fusion_blk, Defect::dropped_fua, "after a crash"},
     {"EarlyWrite", DiskKind::fusion_blk, Defect::early_write, "reads as what is not there"},
+    {"UnguardedFlush", DiskKind::fusion_blk, Defect::unguarded_flush, "after a crash"},
     {"LostInterruptOfVirtio", DiskKind::virtio_blk, Defect::lost_interrupt, "a wake-up was lost"},
     {"LostDoorbellOfVirtio", DiskKind::virtio_blk, Defect::lost_doorbell, "a wake-up was lost"},
     {"EarlyFlushOfVirtio", DiskKind::virtio_blk, Defect::early_flush, "after a crash"},

@@ -42,6 +42,7 @@ bool SimulatedIoThread::turn(std::chrono::nanoseconds now, vmm::Pass pass) {
 
 DiskWorld::DiskWorld(DiskKind kind, Random& random, const DiskFaults& faults, Defect defect)
     : random_(random), defect_(defect), disk_(sectors, faults, random), broken_(disk_, defect) {
+    if (defect == Defect::unguarded_flush) disk_.distrust_nothing();
     make_device(kind);
     device_->connect_interrupt(0, line_);
     thread_ = std::make_unique<SimulatedIoThread>(*device_);

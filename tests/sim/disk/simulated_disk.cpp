@@ -13,7 +13,8 @@ SimulatedDisk::SimulatedDisk(std::size_t sectors, const DiskFaults& faults, Rand
       random_(random),
       geometry_{.size = sectors * sector_bytes},
       completed_(std::move(*vmm::EventFd::create())),
-      sectors_(sectors) {}
+      sectors_(sectors),
+      guarded_(faults.lost_write > 0) {}
 
 void SimulatedDisk::submit(std::span<const vmm::DiskRequest> requests) {
     for (const vmm::DiskRequest& request : requests) {
@@ -29,6 +30,7 @@ void SimulatedDisk::begin(InFlight& one) {
     const auto slowest = static_cast<std::uint64_t>(faults_.slowest.count());
     one.due = now_ + std::chrono::nanoseconds(random_.below(slowest));
     one.begun_at = events_;
+    if (guarded_) one.ticket = guard_.begin(one.request.operation == DiskOperation::flush, one.request.fua);
     if (one.request.operation == DiskOperation::write) take_versions(one);
     kill_point();
 }
@@ -61,8 +63,11 @@ bool SimulatedDisk::advance(std::chrono::nanoseconds now) {
     const std::size_t chosen = due[random_.below(due.size())];
     const InFlight one = std::move(in_flight_[chosen]);
     in_flight_.erase(in_flight_.begin() + static_cast<std::ptrdiff_t>(chosen));
-    done_.push_back(carry_out(one));
+    // Those not reaped yet come in any order, as from several threads.
+    const std::size_t place = random_.below(done_.size() + 1);
+    done_.insert(done_.begin() + static_cast<std::ptrdiff_t>(place), {carry_out(one), one.ticket});
     forget_unwritten(one);
+    if (random_.below(1000) < faults_.lost_write) lose_a_write();
     completed_.signal();
     kill_point();
     return true;
@@ -81,7 +86,9 @@ vmm::DiskCompletion SimulatedDisk::carry_out(const InFlight& one) {
     const std::uint64_t cookie = one.request.cookie;
     ++events_;
     if (is_fate(faults_.io_error)) return {cookie, EIO, 0};
-    if (one.request.operation == DiskOperation::flush) {
+    const bool is_flush = one.request.operation == DiskOperation::flush;
+    if ((is_flush || one.request.fua) && std::exchange(owes_error_, false)) return {cookie, EIO, 0};
+    if (is_flush) {
         make_stable(one.begun_at);
         return {cookie, 0, 0};
     }
@@ -140,18 +147,43 @@ void SimulatedDisk::make_stable(std::uint64_t begun_at) {
         for (std::size_t i = 0; i < sector.unstable.size(); ++i)
             if (sector.unstable[i].written_at != 0 && sector.unstable[i].written_at <= begun_at)
                 covered = i + 1;
-        if (covered == 0) continue;
+        if (covered == 0 || sector.unstable[covered - 1].lost) continue;
         sector.stable = sector.unstable[covered - 1].version;
         sector.unstable.erase(sector.unstable.begin(),
                               sector.unstable.begin() + static_cast<std::ptrdiff_t>(covered));
     }
 }
 
+/// The kernel takes for clean what it could not write.
+void SimulatedDisk::lose_a_write() {
+    Sector& sector = sectors_[random_.below(sectors_.size())];
+    if (sector.unstable.empty() || sector.unstable.back().written_at == 0) return;
+    sector.unstable.back().lost = true;
+    owes_error_ = true;
+}
+
+bool SimulatedDisk::take(std::optional<vmm::DiskCompletion>& told) {
+    if (done_.empty()) return false;
+    const Done one = done_.front();
+    done_.pop_front();
+    if (one.ticket.order == 0)
+        told = one.completion;
+    else
+        guard_.end(one.ticket, one.completion.error, one.completion);
+    return true;
+}
+
 std::size_t SimulatedDisk::reap(std::span<vmm::DiskCompletion> completions) {
     std::size_t count = 0;
-    while (count < completions.size() && !done_.empty()) {
-        completions[count++] = done_.front();
-        done_.pop_front();
+    while (count < completions.size()) {
+        std::optional<vmm::DiskCompletion> told;
+        if (const auto held = guard_.next()) {
+            told = held->held;
+            told->error = held->error;
+        } else if (!take(told)) {
+            break;
+        }
+        if (told) completions[count++] = *told;
     }
     return count;
 }

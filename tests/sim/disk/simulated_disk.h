@@ -12,6 +12,7 @@
 #include "tests/sim/random.h"
 #include "vmm/base/event_fd.h"
 #include "vmm/storage/disk.h"
+#include "vmm/storage/flush_guard.h"
 
 namespace exo::sim {
 
@@ -21,12 +22,15 @@ struct DiskFaults {
     unsigned torn = 0;            ///< any of the sectors are moved, then an error
     unsigned short_transfer = 0;  ///< the first ones are moved, and no error is told
     unsigned no_space = 0;        ///< of writes
+    unsigned lost_write = 0;      ///< what was written never reaches the medium, and one call is told
     unsigned lost = 0;            ///< the disk stops to answer: to this request, and to all others
     std::chrono::nanoseconds slowest = std::chrono::microseconds(100);  ///< that a request takes
     std::optional<std::chrono::nanoseconds> comes_back = {};  ///< so long after it was lost; none for never
 };
 
 /// A disk with a volatile cache, in virtual time. Requests end in any order, and fail as they are told to.
+/// Where the cache is one of the host's kernel, which tells of a write that it lost to one flush or forced
+/// write and then forgets it, a FlushGuard makes sense of that as the back-ends do.
 /// It knows what a crash could leave of it: of each sector any version that was written since the last one
 /// that a flush or a forced write has made stable, independent of all other sectors. So subsets of the
 /// unflushed writes, their order and torn ones are all covered at once, without trying them one by one.
@@ -36,6 +40,9 @@ class SimulatedDisk final : public vmm::Disk {
 
     /// Before and after everything that changes what a crash would leave.
     std::function<void()> kill_point;
+
+    /// Hands on what the host's kernel says, as no back-end may.
+    void distrust_nothing() { guarded_ = false; }
 
     /// Ends what is due; true when there was any.
     bool advance(std::chrono::nanoseconds now);
@@ -62,6 +69,7 @@ class SimulatedDisk final : public vmm::Disk {
     struct Unstable {
         Version version = 0;
         std::uint64_t written_at = 0;  ///< the event with which it ended; 0 while it is under way
+        bool lost = false;             ///< no flush will write it
     };
     struct Sector {
         Version cached = 0;
@@ -74,6 +82,12 @@ class SimulatedDisk final : public vmm::Disk {
         std::vector<Version> versions;  ///< of a write
         std::uint64_t begun_at = 0;     ///< the last event before it
         std::chrono::nanoseconds due{};
+        vmm::FlushTicket ticket;
+    };
+
+    struct Done {
+        vmm::DiskCompletion completion;
+        vmm::FlushTicket ticket;
     };
 
     void begin(InFlight& one);
@@ -83,6 +97,8 @@ class SimulatedDisk final : public vmm::Disk {
     void end_write(Sector& sector, Version version, bool fua);
     void forget_unwritten(const InFlight& one);
     void make_stable(std::uint64_t begun_at);
+    void lose_a_write();
+    bool take(std::optional<vmm::DiskCompletion>& told);
 
     DiskFaults faults_;
     Random& random_;
@@ -90,11 +106,14 @@ class SimulatedDisk final : public vmm::Disk {
     vmm::EventFd completed_;
     std::vector<Sector> sectors_;
     std::vector<InFlight> in_flight_;
-    std::deque<vmm::DiskCompletion> done_;
+    std::deque<Done> done_;
     std::chrono::nanoseconds now_{};
     std::optional<std::chrono::nanoseconds> lost_since_;
     std::uint64_t events_ = 1;
     bool saw_foreign_data_ = false;
+    bool owes_error_ = false;  ///< of a lost write, to the next that makes data stable
+    bool guarded_;
+    vmm::FlushGuard<vmm::DiskCompletion> guard_;
 };
 
 }  // namespace exo::sim

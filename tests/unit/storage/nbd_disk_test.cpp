@@ -237,6 +237,23 @@ TEST_F(NbdDiskTest, ManyRequestsAndAServerThatDiesAgainAndAgain) {
         ASSERT_EQ(read(at * block, block), shadow[at] == 0 ? Bytes(block) : pattern(block, shadow[at])) << at;
 }
 
+/// A server whose file cannot be written: it tells so once, to the first of two flushes, and late.
+TEST_F(NbdDiskTest, AFlushIsNotToldOkBeforeTheErrorOfOneBesideItIsKnown) {
+    server_.start(
+        {"eval", "thread_model=echo parallel", "get_size=echo 1M", "can_flush=exit 0",
+         "pread=head -c $3 /dev/zero", "pwrite=cat >/dev/null",
+         "flush=mkdir $tmpdir/first 2>/dev/null || exit 0; sleep 0.4; echo EIO failed >&2; exit 1"});
+    connect();
+    submit({.operation = DiskOperation::flush, .cookie = 1}, {});
+    std::this_thread::sleep_for(100ms);  // the order in which it begins them is the server's own
+    submit({.operation = DiskOperation::flush, .cookie = 2}, {});
+    const auto completions = reap(2);
+    EXPECT_EQ(completions.at(1).error, EIO);
+    EXPECT_EQ(completions.at(2).error, EIO);
+    EXPECT_EQ(flush(), EIO) << "what was lost is lost";
+    EXPECT_THAT(warnings(), HasSubstr("data may be lost"));
+}
+
 TEST_F(NbdDiskTest, ManyCopiesAreFlushedBeforeTheyAreTooMany) {
     server_.start({"memory", "32M"});
     connect();
