@@ -80,6 +80,7 @@ bool Controller::sample(const IoSample& sample, std::uint64_t now_ns, std::uint3
     depth_.add(std::max(depth, 1u) * depth_unit);
     runnable_ = runnable;
     statistics_[index(plan_.mode)].latency.add(sample.latency_ns);
+    if (!probing_) trial_.add(cost_of(sample, depth), std::max(depth, 1u));
     ++samples_;
     const bool enough = samples_ >= review_samples || now_ns - evaluated_ns_ >= review_ns;
     return enough && evaluate(now_ns);
@@ -103,10 +104,21 @@ void Controller::learn(const IoSample& sample) {
     (sample.slept ? interrupt_cpu_ : polling_cpu_).add(clamp_ns(sample.cpu_ns));
 }
 
+/// With what its waiter spun, for as many as were waited for.
+IoCost Controller::cost_of(const IoSample& sample, std::uint32_t depth) const {
+    const std::uint64_t spun = std::min<std::uint64_t>(
+        plan_.poll_budget_ns,
+        sample.latency_ns - std::min<std::uint64_t>(plan_.first_sleep_ns, sample.latency_ns));
+    return {.latency_ns = sample.latency_ns, .cpu_ns = sample.cpu_ns + spun / std::max(depth, 1u)};
+}
+
 void Controller::add_service(std::uint64_t ns) {
     const bool strange = usual_ns_ != 0 && (ns > 4 * usual_ns_ || 4 * ns < usual_ns_);
     strangers_ = strange ? strangers_ + 1 : 0;
-    if (strangers_ == strangers_in_a_row) service_.clear();
+    if (strangers_ == strangers_in_a_row) {
+        service_.clear();
+        trial_.forget_usual();
+    }
     service_.add(ns);
 }
 
@@ -159,14 +171,36 @@ bool Controller::evaluate(std::uint64_t now_ns) {
     samples_ = 0;
     if (settings_.fixed || !settings_.has_interrupt) return adopt(prior(), now_ns);
     if (!knows_both_ways()) return adopt(prior(), now_ns);
-    const IoPlan best = cheapest_plan(observation_, service_, settings_.price, settings_.modes);
+    const IoPlan best = choose(now_ns);
+    age_service();
+    return adopt(best, now_ns);
+}
+
+IoPlan Controller::choose(std::uint64_t now_ns) {
+    const auto back = trial_.review(plan_, observation_, settings_.price, now_ns, operations_);
+    if (back) return *back;
+    if (trial_.under_way()) return plan_;
+    const IoModeSet modes = trial_.allowed(settings_.modes);
+    const IoPlan best = cheapest_plan(observation_, service_, settings_.price, modes);
+    if (best.mode == plan_.mode) return explore().value_or(best);
     const std::uint64_t now_costs = excess_of(plan_);
     const bool much_cheaper = excess_of(best) + now_costs * settings_.hysteresis_percent / 100 <= now_costs;
-    age_service();
-    const bool settled =
-        best.mode != plan_.mode && !(much_cheaper && now_ns - changed_ns_ >= settings_.dwell_ns);
-    if (settled) return false;
-    return adopt(best, now_ns);
+    return much_cheaper && now_ns - changed_ns_ >= settings_.dwell_ns ? best : plan_;
+}
+
+/// The best plan of the other way of waiting, when a trial of it is due and would not be dear.
+std::optional<IoPlan> Controller::explore() {
+    if (!trial_.exploration_due()) return std::nullopt;
+    trial_.explored();
+    const bool sleeps = plan_.poll_budget_ns == 0;
+    const IoModeSet others = sleeps ? settings_.modes.without(IoMode::interrupt).without(IoMode::batch)
+                                    : settings_.modes.without(IoMode::polling).without(IoMode::hybrid);
+    const IoPlan other = cheapest_plan(observation_, service_, settings_.price, others);
+    const auto cost = [&](const IoPlan& plan) {
+        return weigh(predict(observation_, service_, plan), observation_, settings_.price);
+    };
+    if (cost(other) > 3 * cost(plan_) / 2) return std::nullopt;
+    return other;
 }
 
 bool Controller::adopt(const IoPlan& plan, std::uint64_t now_ns) {
@@ -175,6 +209,7 @@ bool Controller::adopt(const IoPlan& plan, std::uint64_t now_ns) {
     if (plan.mode != plan_.mode) {
         ++switches_;
         changed_ns_ = now_ns;
+        trial_.changed(plan_, now_ns, operations_);
     }
     plan_ = plan;
     return true;

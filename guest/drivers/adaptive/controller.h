@@ -7,6 +7,7 @@
 #include "guest/drivers/adaptive/cost_model.h"
 #include "guest/drivers/adaptive/duration_histogram.h"
 #include "guest/drivers/adaptive/io_mode.h"
+#include "guest/drivers/adaptive/mode_trial.h"
 #include "guest/drivers/adaptive/moving_median.h"
 #include "guest/drivers/adaptive/rate_window.h"
 #include "shared/block/moving_mean.h"
@@ -100,6 +101,7 @@ class Controller {
     bool start_sample();
     void choose_probe();
     void learn(const IoSample& sample);
+    IoCost cost_of(const IoSample& sample, std::uint32_t depth) const;
     void add_service(std::uint64_t ns);
     void age_service();
     bool knows_both_ways() const;
@@ -107,6 +109,8 @@ class Controller {
     void settle(std::uint64_t now_ns);
     std::uint64_t excess_of(const IoPlan& plan) const;
     bool evaluate(std::uint64_t now_ns);
+    IoPlan choose(std::uint64_t now_ns);
+    std::optional<IoPlan> explore();
     bool adopt(const IoPlan& plan, std::uint64_t now_ns);
     IoPlan prior() const;
 
@@ -131,6 +135,7 @@ class Controller {
     bool seen_polled_ = false;  ///< polling has seen an operation end
     std::uint64_t switches_ = 0;
 
+    ModeTrial trial_;
     RateWindow rate_;
     DurationHistogram service_;
     std::uint64_t usual_ns_ = 0;   ///< the median at the last evaluation

@@ -37,6 +37,11 @@ class IoModeSet {
         return {IoMode::interrupt, IoMode::polling, IoMode::hybrid, IoMode::batch};
     }
     constexpr bool has(IoMode mode) const { return (bits_ & bit(mode)) != 0; }
+    constexpr IoModeSet without(IoMode mode) const {
+        IoModeSet rest = *this;
+        rest.bits_ &= ~bit(mode);
+        return rest;
+    }
 
   private:
     static constexpr unsigned bit(IoMode mode) { return 1u << static_cast<unsigned>(mode); }
