@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import io_trace
 from guest_test import PLATFORMS, Platform, digest, on_every_platform, plain
 from harness import Context, case
 from test_disks import scratch
@@ -71,3 +72,19 @@ def costs(test: Context) -> None:
     for what in ("doorbells", "interrupts"):
         assert each(interrupt, what) <= 1, f"interrupt: {each(interrupt, what)} {what}"
         assert each(batch, what) <= 1 / 16, f"depth 32: {each(batch, what)} {what}"
+
+
+@case("vmm: the steps of a request are known on both sides, in order", needs=("kvm", "vmm", "guest"), limit=300, group="vmm")
+def traced(test: Context) -> None:
+    words = [*bench("interrupt", "--count", "64"), "blk", "trace", "disk0", "--json"]
+    done = test.run(launch(PLATFORMS[0], scratch("vmm"), *words))
+    assert done.status == 0, f"status {done.status}"
+    requests = io_trace.requests(io_trace.document(iter(plain(done.text).splitlines()))[0])
+    assert len(requests) == 64, f"{len(requests)} requests"
+    for about, steps in requests:
+        # The device may have picked it up before the doorbell's exit is over.
+        names = [step.name for step in steps if step.name != "pick-up"]
+        assert names[0].startswith("submit") and names[1:] == ["device", "host storage", "interrupt", "wake-up"], f"{about}: {names}"
+        starts = [step.start_us for step in steps if step.name != "submit and doorbell"]
+        assert about["start_us"] <= starts[0] and starts == sorted(starts), f"{about}: {steps}"
+    assert any(about["doorbell"] for about, _ in requests)

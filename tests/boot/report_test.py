@@ -149,14 +149,17 @@ def page(test: Context) -> None:
     lines += [line("ring", "two-cpus-56", "fusion", [11, 12, 13], commit="1" * 12, date="2025-01-01T00:00:00+00:00")]
     lines += [line("block", f"memory-5us/{rate}/{figure}", mode, [1000, 2000]) for rate in (100, 1000) for figure in ("latency", "guest-cpu", "price-1")
               for mode in ("interrupt", "polling", "adaptive 1")]  # fmt: skip
+    about = {"cat": "io", "pid": 1, "tid": 0, "id": 1}
+    events = [{"ph": "b", "name": "read", "ts": 1.5, "args": {"mode": "polling"}}, {"ph": "b", "name": "device", "ts": 2}, {"ph": "e", "name": "device", "ts": 7}]
     with tempfile.TemporaryDirectory(dir=LOGS) as folder:
         (Path(folder) / "cold.json").write_text(json.dumps(boot))
+        (Path(folder) / "trace.json").write_text(json.dumps({"traceEvents": [event | about for event in events]}))
         results.append(Path(folder) / "results.jsonl", {}, lines)
         done = test.run(["/usr/bin/python3", str(ROOT / "tools" / "lib" / "report_tool.py"), "--results", folder, "--output", folder])
         assert done.status == 0, f"status {done.status}"
         text = (Path(folder) / "report.html").read_text()
         words = (Path(folder) / "report.md").read_text()
-        assert all((Path(folder) / name).exists() for name in ("charts/boots-1.svg", "charts/history-1.svg", "charts/modes-1.svg", "charts/peers-1.svg"))
+        assert all((Path(folder) / name).exists() for name in ("charts/boots-1.svg", "charts/history-1.svg", "charts/modes-1.svg", "charts/peers-1.svg", "charts/requests-1.svg"))
     parsed = Page()
     parsed.feed(text)
     assert not parsed.loads, f"the page loads {parsed.loads}"

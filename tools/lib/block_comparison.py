@@ -4,12 +4,15 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import box
+import io_trace
 import kvm
 from builder import build
 from command import finish, positive
@@ -34,6 +37,7 @@ class Setting:
     modes: tuple[str, ...]
     vmm_options: str | None = None  # of our disk; None: QEMU
     poll_ns: int | None = None  # of QEMU's I/O thread
+    busy: bool = False  # beside a process that takes all it gets of one processor
 
     def command(self, disk: Path, guest_command: list[str]) -> list[str]:
         if self.vmm_options is None:
@@ -44,6 +48,7 @@ class Setting:
 SETTINGS = (
     Setting("exo", ("adaptive", "interrupt"), vmm_options=""),
     Setting("exo, poll by hand", ("polling",), vmm_options=f",poll={POLL_NS // 1000}"),
+    Setting("exo, busy host", ("adaptive", "interrupt", "polling"), vmm_options="", busy=True),
     Setting("QEMU", ("adaptive", "interrupt")),
     Setting("QEMU, poll by hand", ("polling",), poll_ns=POLL_NS),
 )
@@ -90,8 +95,20 @@ def figures(result: dict, used: Usage, idle: Usage) -> dict[str, float]:
     }  # fmt: skip
 
 
+@contextmanager
+def busy_process() -> Iterator[None]:
+    """What a neighbour does that neither sleeps nor knows of guests."""
+    last = max(os.sched_getaffinity(0))
+    with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "taskset", "-c", str(last), "sh", "-c", "while :; do :; done"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
 def measure(setting: Setting, disk: int, seconds: int) -> Iterator[dict]:
-    told = list(results(setting, disk, seconds))
+    with busy_process() if setting.busy else nullcontext():
+        told = list(results(setting, disk, seconds))
     expected = 2 + 2 * len(setting.modes) * len(DEPTHS)
     if len(told) != expected:
         raise Failure(f"{setting.name}: the guest ended after {len(told)} of {expected} loads")
@@ -116,14 +133,18 @@ def lines(rows: list[dict]) -> list[dict]:
     """In the schema of results.py: a case each figure and depth, its samples are the rounds. Of operations a second more is better, so what
     one takes stands for them."""
     samples: dict[tuple, list[float]] = {}
+    busy = [setting.name for setting in SETTINGS if setting.busy]
     for row in rows:
         values = {"ns of an operation": 1e9 / row["iops"]} | {label: row[name] for name, label in FIGURES.items() if name != "iops"}
         for label, value in values.items():
-            samples.setdefault((row["depth"], label, row["setting"], row["mode"]), []).append(value)
+            where = ", busy host" if row["setting"] in busy else ""
+            samples.setdefault((f"depth {row['depth']}{where}/{label}", label, row["setting"], row["mode"]), []).append(value)
+    # Beside a busy process what is adaptive is held against what is not.
     return with_peers([
-        {"suite": "block-vmm", "case": f"depth {depth}/{label}", "variant": f"{setting}, {mode}", "side": "own" if setting.startswith("exo") else "peer",
+        {"suite": "block-vmm", "case": case, "variant": f"{setting}, {mode}",
+         "side": "own" if setting.startswith("exo") and (mode == "adaptive" or setting not in busy) else "peer",
          "unit": label if label.startswith("ns") else f"{label}, an operation", **distribution(values), **of_guests()}
-        for (depth, label, setting, mode), values in samples.items()
+        for (case, label, setting, mode), values in samples.items()
     ])  # fmt: skip
 
 
@@ -147,6 +168,9 @@ def compare(asked) -> None:
             with open(asked.json, "w", encoding="utf-8") as file:
                 file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines(rows))
             say(TOOL, f"round {number + 1} of {asked.rounds}: {setting.name}")
+    trace, _ = io_trace.record(f"/proc/self/fd/{disk},readonly", io_trace.LOAD, pass_fds=(disk,))
+    io_trace.FILE.parent.mkdir(parents=True, exist_ok=True)
+    io_trace.FILE.write_text(json.dumps(trace), encoding="utf-8")
     print(f"4 KiB random reads of a disk in memory; medians; CPU of the whole process; per operation, less an idle guest\n{table(rows)}", end="")
 
 

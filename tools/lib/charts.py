@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import count
 
+from io_trace import Step
+
 # Colours that no chart means: each stands for a variable of the page's style sheet.
 INK, MUTED, GRID, OWN, PEER, BOUND, SURFACE = (f"#0b0b{number:02x}" for number in range(1, 8))
 SERIES = tuple(f"#0b0c{number:02x}" for number in range(1, 9))
@@ -203,6 +205,33 @@ def boot_timelines(runs: dict[str, list[tuple[str, float]]]) -> str:
                     bbox_to_anchor=(0.4, -0.36 if len(names) < 4 else -0.2), handlelength=1)  # fmt: skip
 
     return draw(1.6 + 0.3 * len(runs), paint, "Boot timelines")
+
+
+def request_steps(name: str, requests: list[tuple[dict, list[Step]]], decisions: list[tuple[float, str]]) -> str:
+    """A row a request, the eldest on top; `requests` as io_trace.requests tells them."""
+    start = requests[0][0]["start_us"]
+    end = max(steps[-1].end_us for _, steps in requests)
+    order = ("submit", "submit and doorbell", "pick-up", "device", "host storage", "interrupt", "wake-up")
+    title = f"{name}: disk requests, step by step"
+
+    def paint(axes) -> None:
+        for at, (_, steps) in enumerate(requests):
+            for step in steps:
+                colour = SERIES[order.index(step.name)]
+                axes.barh(-at, step.end_us - step.start_us, left=step.start_us - start, height=0.72, color=colour, label=step.name)
+        for when, mode in decisions:
+            if start <= when <= end:
+                axes.axvline(when - start, color=MUTED, linestyle="--", linewidth=0.8)
+                axes.text(when - start, 0.7, f" {mode}", fontsize=7, color=MUTED)
+        axes.set_yticks([-at for at in range(len(requests))], [f"{about['name']}, {about['mode']}" for about, _ in requests], fontsize=6.5)
+        axes.set(xlabel="µs", title=title)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        told = dict(zip(*axes.get_legend_handles_labels()[::-1]))
+        axes.legend([told[step] for step in order if step in told], [step for step in order if step in told], ncols=3, fontsize=7.5,
+                    loc="upper center", bbox_to_anchor=(0.4, -0.14), handlelength=1)  # fmt: skip
+
+    return draw(1.3 + 0.14 * len(requests), paint, title)
 
 
 def history(title: str, unit: str, commits: list[str], curves: dict[str, list[tuple[int, dict]]]) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import charts
+import io_trace
 from findings import Ratio, titles
 from result_folder import Folder
 from results import Latest
 
 MODES = ("interrupt", "polling", "hybrid", "batch", "adaptive 0.1", "adaptive 1", "adaptive 10")
 ROWS = 34  # of one chart
+TRACED = 24  # requests in a chart
 
 
 @dataclass
@@ -110,6 +112,20 @@ def boot_section(folder: Folder) -> Section:
     lead = "From the metrics of runs: what passed between the program's start and the guest being ready; a piece ends with the moment that it is named after."
     empty = "No metrics of a run are there: `vmm run --metrics build/results/NAME.json …`."
     return Section("boots", "Boot timelines", lead, [charts.boot_timelines(folder.boots)] if folder.boots else [], empty=empty)
+
+
+def trace_section(folder: Folder) -> Section:
+    """The slowest of the traced requests with its neighbours: there the steps can be told apart."""
+    lead = (f"{TRACED} requests around the slowest traced one, each from the driver's hand-over to its waiter going on, guest and VMM by one time-stamp "
+            "counter; dashed: the controller changed its mode. The whole trace opens in Perfetto.")  # fmt: skip
+    section = Section("requests", "Disk requests across guest and VMM", lead, empty="No trace is there: tools/io-trace.")
+    for name, trace in folder.io_traces.items():
+        requests = io_trace.requests(trace)
+        slowest = max(range(len(requests)), key=lambda at: requests[at][1][-1].end_us - requests[at][0]["start_us"], default=0)
+        first = max(0, min(slowest - TRACED // 2, len(requests) - TRACED))
+        if requests:
+            section.charts.append(charts.request_steps(name, requests[first : first + TRACED], io_trace.decisions(trace)))
+    return section
 
 
 def history_section(lines: list[dict]) -> Section:

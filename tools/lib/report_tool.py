@@ -13,7 +13,7 @@ from command import finish
 from findings import ratios
 from paths import BUILD
 from report import Phase, say
-from report_charts import Section, boot_section, cost_section, distribution_sections, history_section, ratio_section
+from report_charts import Section, boot_section, cost_section, distribution_sections, history_section, ratio_section, trace_section
 from result_folder import Folder
 from results import Latest
 
@@ -57,7 +57,7 @@ def main() -> int:
         "repeat each figure.",
     )  # fmt: skip
     parser.add_argument("--results", type=Path, default=results.FOLDER, metavar="FOLDER",
-                        help="what tools/bench has measured (*.jsonl), `vmm tune --json` and `vmm run --metrics` have written (*.json); default build/results")
+                        help="what tools/bench has measured (*.jsonl), `vmm tune --json`, `vmm run --metrics` and tools/io-trace have written (*.json); default build/results")
     parser.add_argument("--output", type=Path, default=BUILD / "report", metavar="FOLDER", help="for report.html, report.md and its charts; default build/report")
     asked = parser.parse_args()
     folder = Folder.read(asked.results)
@@ -65,7 +65,8 @@ def main() -> int:
     shown = [line for variants in latest.cases.values() for line in variants.values()]
     decided = [claims.decide(claim, latest) for claim in claims.load()]
     with Phase(TOOL, "drawing…"):
-        sections = [ratio_section(ratios(latest)), cost_section(latest), boot_section(folder), history_section(folder.lines), *distribution_sections(latest)]
+        sections = [ratio_section(ratios(latest)), cost_section(latest), trace_section(folder), boot_section(folder),
+                    history_section(folder.lines), *distribution_sections(latest)]
     asked.output.mkdir(parents=True, exist_ok=True)
     files = save_charts(sections, asked.output)
     page = asked.output / "report.html"

@@ -1,4 +1,4 @@
-"""What lies in the results folder: benchmark lines, documents of `vmm tune`, metrics of runs."""
+"""What lies in the results folder: benchmark lines, documents of `vmm tune`, metrics of runs, traces of disk requests."""
 
 import json
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ class Folder:
     lines: list[dict] = field(default_factory=list)
     tuned: list[dict] = field(default_factory=list)  # documents of `vmm tune --json`
     boots: dict[str, list[tuple[str, float]]] = field(default_factory=dict)  # by the metrics file's name
+    io_traces: dict[str, dict] = field(default_factory=dict)  # of tools/io-trace, by the file's name
 
     @classmethod
     def read(cls, path: Path) -> "Folder":
@@ -24,7 +25,7 @@ class Folder:
             found.lines += results.load(file)
         for file in sorted(path.glob("*.json")):
             found._take(file)
-        if not found.lines and not found.tuned and not found.boots:
+        if not found.lines and not found.tuned and not found.boots and not found.io_traces:
             raise Failure(f"there are no results in {path}; `tools/bench all` measures, `tools/bench all --quick` tries it in minutes")
         return found
 
@@ -38,11 +39,13 @@ class Folder:
                 moments = [(moment, told["boot_ms"][moment]) for moment in MOMENTS if told["boot_ms"].get(moment) is not None]
                 if moments:
                     self.boots[file.name.removesuffix(".json").removesuffix(".metrics")] = sorted(moments, key=lambda moment: moment[1])
+            elif "traceEvents" in told:
+                self.io_traces[file.name.removesuffix(".json")] = told
             elif "cells" in told:
                 self.tuned.append(told)
                 self.lines += tune_lines(told, file.stat().st_mtime)
         except (KeyError, TypeError) as error:
-            raise Failure(f"{file} is neither what `vmm run --metrics` nor what `vmm tune --json` writes: {error!r}") from error
+            raise Failure(f"{file} is nothing that `vmm run --metrics`, `vmm tune --json` or tools/io-trace writes: {error!r}") from error
 
 
 def tune_lines(told: dict, when: float) -> Iterator[dict]:
