@@ -82,9 +82,10 @@ def traced(test: Context) -> None:
     requests = io_trace.requests(io_trace.document(iter(plain(done.text).splitlines()))[0])
     assert len(requests) == 64, f"{len(requests)} requests"
     for about, steps in requests:
-        # The device may have picked it up before the doorbell's exit is over.
-        names = [step.name for step in steps if step.name != "pick-up"]
-        assert names[0].startswith("submit") and names[1:] == ["device", "host storage", "interrupt", "wake-up"], f"{about}: {names}"
+        # The device may pick it up before the doorbell's exit is over, and end it before the waiter sleeps.
+        names = [step.name for step in steps if step.name not in ("pick-up", "interrupt")]
+        assert names[0].startswith("submit") and names[1:] == ["device", "host storage", "wake-up"], f"{about}: {names}"
         starts = [step.start_us for step in steps if step.name != "submit and doorbell"]
         assert about["start_us"] <= starts[0] and starts == sorted(starts), f"{about}: {steps}"
+    assert any(step.name == "interrupt" for _, steps in requests for step in steps)
     assert any(about["doorbell"] for about, _ in requests)

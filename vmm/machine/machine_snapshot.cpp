@@ -101,6 +101,8 @@ void Machine::exchange_state(StateArchive& archive) {
     for (std::size_t id = 0; id < vcpus_.size(); ++id)
         archive.section(fmt::format("vCPU {}", id),
                         [&] { vcpus_[id]->vcpu.exchange_state(archive, msr_indices_); });
+    // The guest's counter went on from where it stood when it was saved.
+    if (archive.loading()) tsc_offset_ = vcpus_.front()->vcpu.tsc_offset();
     platform_->exchange_state(archive);
     for (std::size_t i = 0; i < devices_.size(); ++i)
         archive.section(fmt::format("device {}", i), [&] { devices_[i]->exchange_state(archive); });
