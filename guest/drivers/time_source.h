@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace exo::guest {
 
@@ -26,5 +27,11 @@ class TimeSource {
         return ticks / frequency * ns_per_s + ticks % frequency * ns_per_s / frequency;
     }
 };
+
+/// For places that keep a time in 32 bits: 4.3 s at most.
+constexpr std::uint32_t clamp_ns(std::uint64_t ns) {
+    constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+    return ns < most ? static_cast<std::uint32_t>(ns) : most;
+}
 
 }  // namespace exo::guest

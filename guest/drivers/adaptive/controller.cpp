@@ -1,7 +1,6 @@
 #include "guest/drivers/adaptive/controller.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "guest/drivers/time_source.h"
 
@@ -24,10 +23,6 @@ constexpr std::uint32_t strangers_in_a_row = 8;
 /// What the modes are chosen by while nothing has been measured: the thresholds of the original design.
 constexpr std::uint64_t prior_polling_rate = 10'000;
 constexpr std::uint64_t prior_interrupt_rate = 1'000;
-
-std::uint32_t clamp_ns(std::uint64_t ns) {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(ns, std::numeric_limits<std::uint32_t>::max()));
-}
 
 }  // namespace
 

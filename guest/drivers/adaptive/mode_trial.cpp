@@ -1,16 +1,13 @@
 #include "guest/drivers/adaptive/mode_trial.h"
 
 #include <algorithm>
-#include <limits>
 #include <span>
 #include <utility>
 
+#include "guest/drivers/time_source.h"
+
 namespace exo::guest {
 namespace {
-
-std::uint32_t clamp_ns(std::uint64_t ns) {
-    return static_cast<std::uint32_t>(std::min<std::uint64_t>(ns, std::numeric_limits<std::uint32_t>::max()));
-}
 
 std::uint32_t median(std::span<const std::uint32_t> samples) {
     std::array<std::uint32_t, 64> sorted{};
