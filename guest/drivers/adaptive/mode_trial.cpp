@@ -18,7 +18,7 @@ std::uint32_t median(std::span<const std::uint32_t> samples) {
 }
 
 bool is_like(std::uint32_t depth, std::uint32_t other) {
-    return 2 * depth <= 3 * other && 2 * other <= 3 * depth;
+    return depth <= 2 * other && other <= 2 * depth;
 }
 
 /// Of loads that cannot be compared none is.
@@ -97,7 +97,7 @@ void ModeTrial::follow(std::uint32_t depth, std::uint32_t runnable) {
     depth_ = depth;
     runnable_ = runnable;
     bans_ = {};
-    exploration_ = {};
+    exploration_.until = std::min(exploration_.until, stretches_ + 32);
 }
 
 IoModeSet ModeTrial::allowed(IoModeSet modes) const {
