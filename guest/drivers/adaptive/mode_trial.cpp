@@ -49,6 +49,12 @@ void StretchRecorder::add(const IoCost& cost, std::uint32_t depth) {
     ++count_;
 }
 
+bool StretchRecorder::lags(const Stretch& before, std::uint64_t now_ns, std::uint64_t operations) const {
+    const std::uint64_t elapsed = now_ns - start_ns_;
+    return before.is_pressing() && elapsed > before.elapsed_ns &&
+           (operations - start_operations_) * before.elapsed_ns < elapsed * before.operations / 4;
+}
+
 Stretch StretchRecorder::take(const IoPlan& plan, std::uint64_t now_ns, std::uint64_t operations) const {
     return {.plan = plan,
             .median = {.latency_ns = median(std::span(latencies_).first(count_)),
@@ -69,6 +75,7 @@ void ModeTrial::changed(const IoPlan& before, std::uint64_t now_ns, std::uint64_
 
 std::optional<IoPlan> ModeTrial::review(const IoPlan& plan, const Observation& seen, CpuPrice price,
                                         std::uint64_t now_ns, std::uint64_t operations) {
+    if (before_ && recorder_.lags(*before_, now_ns, operations)) return fail(plan.mode, now_ns, operations);
     if (!recorder_.has_enough()) return std::nullopt;
     const Stretch stretch = recorder_.take(plan, now_ns, operations);
     recorder_.begin(now_ns, operations);
@@ -77,17 +84,19 @@ std::optional<IoPlan> ModeTrial::review(const IoPlan& plan, const Observation& s
     usual_ = stretch;
     follow(stretch.depth, seen.runnable);
     if (!before_) return std::nullopt;
-    const Stretch before = *std::exchange(before_, std::nullopt);
-    const bool exploring = std::exchange(exploring_, false);
-    if (!is_dearer(stretch, before, seen, price)) {
-        ban_of(plan.mode) = {};
-        exploration_.length = 0;
-        return std::nullopt;
-    }
-    if (!exploring) ban_of(plan.mode).lengthen(stretches_, 4, 256);
+    if (is_dearer(stretch, *before_, seen, price)) return fail(plan.mode, now_ns, operations);
+    before_.reset();
+    ban_of(plan.mode) = {};
+    exploration_.length = 0;
+    return std::nullopt;
+}
+
+IoPlan ModeTrial::fail(IoMode mode, std::uint64_t now_ns, std::uint64_t operations) {
+    if (!exploring_) ban_of(mode).lengthen(stretches_, 4, 256);
     // What comes back is no trial.
     usual_.reset();
-    return before.plan;
+    recorder_.begin(now_ns, operations);
+    return std::exchange(before_, std::nullopt)->plan;
 }
 
 /// What failed with few requests under way may do well with many, or when others want the CPU.

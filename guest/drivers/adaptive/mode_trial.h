@@ -33,6 +33,8 @@ class StretchRecorder {
     /// A timed operation: its CPU time with what its waiter spun for it.
     void add(const IoCost& cost, std::uint32_t depth);
     bool has_enough() const { return count_ >= enough; }
+    /// Far fewer have ended than in such a time before: there is nothing more to wait for.
+    bool lags(const Stretch& before, std::uint64_t now_ns, std::uint64_t operations) const;
     Stretch take(const IoPlan& plan, std::uint64_t now_ns, std::uint64_t operations) const;
 
   private:
@@ -84,6 +86,7 @@ class ModeTrial {
         }
     };
 
+    IoPlan fail(IoMode mode, std::uint64_t now_ns, std::uint64_t operations);
     void follow(std::uint32_t depth, std::uint32_t runnable);
     Pause& ban_of(IoMode mode) { return bans_[static_cast<std::size_t>(mode)]; }
 

@@ -21,6 +21,12 @@ class Load {
         return trial.review(plan, {}, {}, now, operations_);
     }
 
+    std::optional<IoPlan> one(const IoCost& cost) {
+        trial.add(cost, 1);
+        now += cost.latency_ns;
+        return trial.review(plan, {}, {}, now, ++operations_);
+    }
+
     void change(const IoPlan& to) {
         trial.changed(plan, now, operations_);
         plan = to;
@@ -83,6 +89,19 @@ TEST(ModeTrial, WhatSamplesDoNotSeeIsSeenByTheRate) {
         const auto back = load.stretch({.latency_ns = 9'000, .cpu_ns = 1'000});
         EXPECT_EQ(back.has_value(), i == 1);
     }
+}
+
+TEST(ModeTrial, ACatastropheIsNotWaitedOut) {
+    Load load;
+    for (int i = 0; i < 2; ++i) load.stretch(cheap);
+    load.change(fixed_plan(IoMode::polling));
+    unsigned seen = 0;
+    for (std::optional<IoPlan> back; !back; ++seen) {
+        ASSERT_LT(seen, 8u);
+        back = load.one({.latency_ns = 1'000'000, .cpu_ns = 1'000});
+    }
+    EXPECT_FALSE(load.trial.under_way());
+    EXPECT_FALSE(load.allows(IoMode::polling));
 }
 
 TEST(ModeTrial, AnotherDepthCannotBeCompared) {
