@@ -1,8 +1,11 @@
 #include "vmm/isolation/syscall_filter.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +17,9 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
+
+#include "vmm/base/file_descriptor.h"
 
 namespace exo::vmm {
 namespace {
@@ -142,9 +148,20 @@ constexpr scmp_arg_cmp argument(unsigned index, std::uint64_t mask, std::uint64_
     return {index, SCMP_CMP_MASKED_EQ, mask, value};
 }
 
+/// libseccomp 2.5 follows a null pointer when it runs out of memory while it compiles a filter, which takes
+/// far less than this.
+bool has_memory_for_filter() {
+    constexpr std::size_t ample = 8 << 20;
+    void* const room =
+        ::mmap(nullptr, ample, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return room != MAP_FAILED && ::munmap(room, ample) == 0;
+}
+
+using Program = std::vector<sock_filter>;
+
 class Filter {
   public:
-    Filter() : context_(::seccomp_init(SCMP_ACT_TRAP)) {
+    Filter() : context_(has_memory_for_filter() ? ::seccomp_init(SCMP_ACT_TRAP) : nullptr) {
         if (context_ == nullptr) error_ = ENOMEM;
     }
 
@@ -167,13 +184,30 @@ class Filter {
         for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) allow_if(call, argument(2, PROT_EXEC, 0));
     }
 
-    Result<void> install(bool on_all_threads) {
-        if (error_ == 0)
-            error_ = -::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, on_all_threads ? 1 : 0);
+    Result<void> install_on_all_threads() {
+        if (error_ == 0) error_ = -::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
         if (error_ == 0) error_ = -::seccomp_load(context_.get());
         if (error_ == 0) return {};
-        return fail_errno("cannot confine vmm to the system calls that it needs", error_,
-                          "Use a kernel with seccomp filters, or --seccomp off to run without.");
+        return explain(error_);
+    }
+
+    /// As the kernel takes it.
+    Result<Program> compile() {
+        const FileDescriptor file(::memfd_create("filter", MFD_CLOEXEC));
+        if (error_ == 0 && file.get() < 0) error_ = errno;
+        if (error_ == 0) error_ = -::seccomp_export_bpf(context_.get(), file.get());
+        if (error_ != 0) return explain(error_);
+        const auto bytes = static_cast<std::size_t>(::lseek(file.get(), 0, SEEK_END));
+        Program program(bytes / sizeof(sock_filter));
+        if (::pread(file.get(), program.data(), bytes, 0) != static_cast<ssize_t>(bytes)) return explain(EIO);
+        return program;
+    }
+
+    static std::unexpected<Error> explain(int error) {
+        return fail_errno("cannot confine vmm to the system calls that it needs", error,
+                          error == ENOMEM
+                              ? "Raise the limit of memory (ulimit -v)."
+                              : "Use a kernel with seccomp filters, or --seccomp off to run without.");
     }
 
   private:
@@ -213,9 +247,30 @@ void tell_denied_call(int signal, siginfo_t* info, void*) {
     ::raise(signal);
 }
 
+Result<Program> compile(ThreadKind kind) {
+    Filter filter;
+    filter.allow_any_thread();
+    filter.allow_memory_without_code();
+    // The C library's allocator looks at /proc when it gives memory back, and does without.
+    filter.refuse(SCMP_SYS(openat), EACCES);
+    if (kind == ThreadKind::vcpu)
+        filter.allow_ioctls(ioctl_kvm);
+    else
+        filter.allow(device_thread);
+    return filter.compile();
+}
+
+/// Compiled once: a thread that begins when memory is short has none to compile with.
+const Result<Program>& program_of(ThreadKind kind) {
+    static const Result<Program> of_vcpus = compile(ThreadKind::vcpu);
+    static const Result<Program> of_devices = compile(ThreadKind::device);
+    return kind == ThreadKind::vcpu ? of_vcpus : of_devices;
+}
+
 }  // namespace
 
 Result<void> confine_process(bool network) {
+    if (const auto& program = program_of(ThreadKind::vcpu); !program) return std::unexpected(program.error());
     Filter filter;
     filter.allow_any_thread();
     filter.allow(device_thread);
@@ -236,20 +291,19 @@ Result<void> confine_process(bool network) {
     } else {
         filter.allow_memory_without_code();
     }
-    return filter.install(true);
+    return filter.install_on_all_threads();
 }
 
 Result<void> confine_thread(ThreadKind kind) {
-    Filter filter;
-    filter.allow_any_thread();
-    filter.allow_memory_without_code();
-    // The C library's allocator looks at /proc when it gives memory back, and does without.
-    filter.refuse(SCMP_SYS(openat), EACCES);
-    if (kind == ThreadKind::vcpu)
-        filter.allow_ioctls(ioctl_kvm);
-    else
-        filter.allow(device_thread);
-    return filter.install(false);
+    const Result<Program>& program = program_of(kind);
+    if (!program) return std::unexpected(program.error());
+    // The kernel only reads it.
+    sock_fprog told{.len = static_cast<unsigned short>(program->size()),
+                    .filter = const_cast<sock_filter*>(program->data())};
+    const bool confined = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                          ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &told) == 0;
+    if (!confined) return Filter::explain(errno);
+    return {};
 }
 
 void report_denied_calls(void (*restore)()) {

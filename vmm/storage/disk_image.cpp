@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace exo::vmm {
 namespace {
@@ -140,6 +141,8 @@ Result<DiskImage> DiskImage::open(const Options& options) {
     image.fd_ = std::move(*fd);
     image.direct_ = options.direct;
     image.flushes_ = FlushGuard<DiskCompletion>(options.path, options.warn);
+    image.name_ = options.path;
+    image.warn_ = options.warn;
     image.geometry_.read_only = options.read_only;
     image.geometry_.physical_block = 4096;
     image.geometry_.size = static_cast<std::uint64_t>(status.st_size);
@@ -163,6 +166,12 @@ Result<DiskImage> DiskImage::open(const Options& options) {
                         geometry.size, geometry.logical_block),
             "leave out `direct`");
     return image;
+}
+
+void DiskImage::warn_of_full_storage() {
+    if (const auto warn = std::exchange(warn_, {}))
+        warn(fmt::format("disk '{}': the host's storage is full, and what the guest writes fails: make room",
+                         name_));
 }
 
 }  // namespace exo::vmm

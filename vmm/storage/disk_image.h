@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -44,6 +45,7 @@ class DiskImage {
     }
     /// The host has ended it: what the guest is to be told. Nothing when that has to wait for others.
     std::optional<DiskCompletion> end(const FlushTicket& ticket, const DiskCompletion& completion) {
+        if (completion.error == ENOSPC || completion.error == EDQUOT) warn_of_full_storage();
         if (ticket.order == 0) return completion;
         flushes_.end(ticket, completion.error, completion);
         return std::nullopt;
@@ -58,12 +60,16 @@ class DiskImage {
 
   private:
     DiskImage() = default;
+    /// Once: the guest may go on to try, and the user may make room.
+    void warn_of_full_storage();
 
     FileDescriptor fd_;
     DiskGeometry geometry_;
     DirectAlignment alignment_;
     FlushGuard<DiskCompletion> flushes_;
     bool direct_ = false;
+    std::string name_;
+    std::function<void(const std::string&)> warn_;  ///< empty once it has told of full storage
 };
 
 }  // namespace exo::vmm
