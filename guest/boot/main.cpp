@@ -16,7 +16,7 @@ namespace {
 void mark_phase_on_our_vmm() {
     constexpr uint32_t ours = uint32_t{platform::subsystem_exo_vmm} << 16 | platform::subsystem_vendor;
     if (arch::host_bridge_subsystem() == ours)
-        arch::out8(platform::phase_port, static_cast<uint8_t>(platform::BootPhase::loader_entry));
+        arch::out(platform::phase_port, static_cast<uint8_t>(platform::BootPhase::loader_entry));
 }
 
 Status check_processor(const Firmware& firmware) {

@@ -31,8 +31,8 @@ bool read(uint32_t select, void* to, uint32_t size) {
                      __builtin_bswap64(reinterpret_cast<uint64_t>(to))};
     const auto address = reinterpret_cast<uint64_t>(&dma);
     asm volatile("" : : : "memory");
-    arch::out32(dma_port, __builtin_bswap32(static_cast<uint32_t>(address >> 32)));
-    arch::out32(dma_port + 4, __builtin_bswap32(static_cast<uint32_t>(address)));
+    arch::out<uint32_t>(dma_port, __builtin_bswap32(static_cast<uint32_t>(address >> 32)));
+    arch::out<uint32_t>(dma_port + 4, __builtin_bswap32(static_cast<uint32_t>(address)));
     asm volatile("" : : : "memory");
     return (__builtin_bswap32(dma.control) & dma_error) == 0;
 }

@@ -68,7 +68,7 @@ extern "C" exo::guest::uefi::Status efi_main(exo::guest::uefi::Handle image,
     const uefi::Firmware firmware{image, system, nullptr};
     uefi::FirmwareDisks disks;
     disks.let_go(firmware);
-    arch::out8(exo::platform::phase_port, static_cast<uint8_t>(exo::platform::BootPhase::firmware_done));
+    arch::out(exo::platform::phase_port, static_cast<uint8_t>(exo::platform::BootPhase::firmware_done));
     disks.take_again(firmware);
     const uefi::Status status = uefi::start_kernel(firmware);
     return uefi::report(firmware, status, "the kernel did not start");

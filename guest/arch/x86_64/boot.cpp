@@ -97,7 +97,7 @@ std::string_view platform_name() {
 }
 
 void mark_phase(platform::BootPhase phase) {
-    if (on_exo_vmm()) out8(platform::phase_port, static_cast<std::uint8_t>(phase));
+    if (on_exo_vmm()) out(platform::phase_port, static_cast<std::uint8_t>(phase));
 }
 
 Result<std::uintptr_t> take_memory(const boot::BootInfo& info, unsigned cpu_limit) {

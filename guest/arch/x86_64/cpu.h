@@ -44,29 +44,16 @@ inline void wrmsr(uint32_t index, uint64_t value) {
                  : "memory");
 }
 
-inline uint8_t in8(uint16_t port) {
-    uint8_t value;
-    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+/// One access to a port, of the 1, 2 or 4 bytes that T has.
+template <typename T>
+T in(uint16_t port) {
+    T value;
+    asm volatile("in %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
 }
-inline uint16_t in16(uint16_t port) {
-    uint16_t value;
-    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-inline uint32_t in32(uint16_t port) {
-    uint32_t value;
-    asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-inline void out8(uint16_t port, uint8_t value) {
-    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-inline void out16(uint16_t port, uint16_t value) {
-    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-inline void out32(uint16_t port, uint32_t value) {
-    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+template <typename T>
+void out(uint16_t port, T value) {
+    asm volatile("out %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
 namespace cr0 {
@@ -130,8 +117,8 @@ inline void write_xcr0(uint64_t value) {
 /// The host bridge's subsystem ids (PCI 00:00.0, register 0x2C), vendor in the low half, by configuration
 /// mechanism 1: how our VMM is recognised before anything else is known.
 inline uint32_t host_bridge_subsystem() {
-    out32(0xcf8, 0x8000'002c);
-    return in32(0xcfc);
+    out<uint32_t>(0xcf8, 0x8000'002c);
+    return in<uint32_t>(0xcfc);
 }
 
 inline bool has_1g_pages() {

@@ -62,16 +62,16 @@ void silence_legacy_controllers() {
     constexpr std::uint16_t master = 0x20, slave = 0xa0;
     constexpr std::uint8_t initialise = 0x11, mode_8086 = 0x01, all = 0xff;
     constexpr std::uint8_t first_vector = 0x20;
-    out8(master, initialise);
-    out8(slave, initialise);
-    out8(master + 1, first_vector);
-    out8(slave + 1, first_vector + 8);
-    out8(master + 1, 1 << 2);  // the slave is on line 2
-    out8(slave + 1, 2);
-    out8(master + 1, mode_8086);
-    out8(slave + 1, mode_8086);
-    out8(master + 1, all);
-    out8(slave + 1, all);
+    out<std::uint8_t>(master, initialise);
+    out<std::uint8_t>(slave, initialise);
+    out<std::uint8_t>(master + 1, first_vector);
+    out<std::uint8_t>(slave + 1, first_vector + 8);
+    out<std::uint8_t>(master + 1, 1 << 2);  // the slave is on line 2
+    out<std::uint8_t>(slave + 1, 2);
+    out<std::uint8_t>(master + 1, mode_8086);
+    out<std::uint8_t>(slave + 1, mode_8086);
+    out<std::uint8_t>(master + 1, all);
+    out<std::uint8_t>(slave + 1, all);
 }
 
 }  // namespace

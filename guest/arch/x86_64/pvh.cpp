@@ -39,8 +39,8 @@ bool is_ours() {
 [[noreturn]] void stop(const char* why) {
     constexpr std::uint16_t serial_port = 0x3f8;
     for (const char* text : {"exo: cannot start by PVH: ", why, "\r\n"})
-        for (; *text != 0; ++text) out8(serial_port, static_cast<std::uint8_t>(*text));
-    if (is_ours()) out16(platform::exit_port, platform::status_guest_panic);
+        for (; *text != 0; ++text) out(serial_port, static_cast<std::uint8_t>(*text));
+    if (is_ours()) out<std::uint16_t>(platform::exit_port, platform::status_guest_panic);
     for (;;) asm volatile("cli; hlt");
 }
 
@@ -115,7 +115,7 @@ void find_symbols(std::span<const boot::pvh::Module> modules, boot::BootInfo& in
 
 /// BootInfo, as the direct map shows it, on the page tables that the kernel starts with.
 extern "C" const boot::BootInfo* exo_pvh_prepare(std::uint64_t start_info, std::uint64_t entry_tsc) {
-    if (is_ours()) out8(platform::phase_port, static_cast<std::uint8_t>(platform::BootPhase::loader_entry));
+    if (is_ours()) out(platform::phase_port, static_cast<std::uint8_t>(platform::BootPhase::loader_entry));
     const boot::pvh::StartInfo start = view<boot::pvh::StartInfo>(start_info, 1)[0];
     if (start.magic != boot::pvh::start_info_magic || start.version < boot::pvh::start_info_version)
         stop("the VMM hands over no start info of version 1");

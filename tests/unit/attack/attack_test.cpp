@@ -22,24 +22,16 @@ using vmm::whole::Machine;
 constexpr std::size_t low_ram = 64 * 1024;
 
 /// A range of one of the machine's buses, as a vCPU reaches it.
-class BusRegisters final : public guest::Registers {
+class BusRegisters final : public guest::RegistersOfAnyWidth<BusRegisters> {
   public:
     BusRegisters(IoBus& bus, std::uint64_t start, std::uint64_t size)
         : bus_(bus), start_(start), size_(size) {}
 
     std::uint64_t size() const override { return size_; }
-    std::uint8_t read8(std::uint64_t offset) override { return read<std::uint8_t>(offset); }
-    std::uint16_t read16(std::uint64_t offset) override { return read<std::uint16_t>(offset); }
-    std::uint32_t read32(std::uint64_t offset) override { return read<std::uint32_t>(offset); }
-    std::uint64_t read64(std::uint64_t offset) override { return read<std::uint64_t>(offset); }
-    void write8(std::uint64_t offset, std::uint8_t value) override { write(offset, value); }
-    void write16(std::uint64_t offset, std::uint16_t value) override { write(offset, value); }
-    void write32(std::uint64_t offset, std::uint32_t value) override { write(offset, value); }
-    void write64(std::uint64_t offset, std::uint64_t value) override { write(offset, value); }
-    void read16_repeated(std::uint64_t, std::span<std::byte>) override {}
-    void write16_repeated(std::uint64_t, std::span<const std::byte>) override {}
 
   private:
+    friend RegistersOfAnyWidth;
+
     bool inside(std::uint64_t offset, std::size_t size) const {
         return offset < size_ && size <= size_ - offset;
     }

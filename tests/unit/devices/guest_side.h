@@ -163,27 +163,17 @@ class GuestSide final : public guest::TimeSource,
     };
 
     /// BAR 0: the device's pages, and the MSI-X table as a PCI wrapper would answer it.
-    class View final : public guest::Registers {
+    class View final : public guest::RegistersOfAnyWidth<View> {
       public:
         View(GuestSide& side, std::uint64_t base, std::uint64_t size)
             : side_(side), base_(base), size_(size) {}
         std::uint64_t size() const override { return size_; }
-        std::uint8_t read8(std::uint64_t offset) override { return get<std::uint8_t>(offset); }
-        std::uint16_t read16(std::uint64_t offset) override { return get<std::uint16_t>(offset); }
-        std::uint32_t read32(std::uint64_t offset) override { return get<std::uint32_t>(offset); }
-        std::uint64_t read64(std::uint64_t offset) override { return get<std::uint64_t>(offset); }
-        void write8(std::uint64_t offset, std::uint8_t value) override { put(offset, value); }
-        void write16(std::uint64_t offset, std::uint16_t value) override { put(offset, value); }
-        void write32(std::uint64_t offset, std::uint32_t value) override { put(offset, value); }
-        void write64(std::uint64_t offset, std::uint64_t value) override { put(offset, value); }
-        void read16_repeated(std::uint64_t, std::span<std::byte>) override { ADD_FAILURE() << "no FIFO"; }
-        void write16_repeated(std::uint64_t, std::span<const std::byte>) override {
-            ADD_FAILURE() << "no FIFO";
-        }
 
       private:
+        friend RegistersOfAnyWidth;
+
         template <typename T>
-        T get(std::uint64_t offset) {
+        T read(std::uint64_t offset) {
             T value = 0;
             EXPECT_LE(offset + sizeof(T), size_);
             const std::uint64_t at = base_ + offset;
@@ -195,7 +185,7 @@ class GuestSide final : public guest::TimeSource,
             return value;
         }
         template <typename T>
-        void put(std::uint64_t offset, T value) {
+        void write(std::uint64_t offset, T value) {
             EXPECT_LE(offset + sizeof(T), size_);
             const std::uint64_t at = base_ + offset;
             if (at < side_.face_.msix_table) {

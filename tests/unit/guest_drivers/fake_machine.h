@@ -161,25 +161,11 @@ class FakeMachine final : public TimeSource, public DmaMemory, public InterruptS
         RegisterModel* model;
     };
 
-    class View final : public Registers {
+    class View final : public RegistersOfAnyWidth<View> {
       public:
         View(RegisterModel* model, std::uint64_t base, std::uint64_t size)
             : model_(model), base_(base), size_(size) {}
         std::uint64_t size() const override { return size_; }
-        std::uint8_t read8(std::uint64_t offset) override {
-            return static_cast<std::uint8_t>(get(offset, 1));
-        }
-        std::uint16_t read16(std::uint64_t offset) override {
-            return static_cast<std::uint16_t>(get(offset, 2));
-        }
-        std::uint32_t read32(std::uint64_t offset) override {
-            return static_cast<std::uint32_t>(get(offset, 4));
-        }
-        std::uint64_t read64(std::uint64_t offset) override { return get(offset, 8); }
-        void write8(std::uint64_t offset, std::uint8_t value) override { put(offset, value, 1); }
-        void write16(std::uint64_t offset, std::uint16_t value) override { put(offset, value, 2); }
-        void write32(std::uint64_t offset, std::uint32_t value) override { put(offset, value, 4); }
-        void write64(std::uint64_t offset, std::uint64_t value) override { put(offset, value, 8); }
         void read16_repeated(std::uint64_t offset, std::span<std::byte> data) override {
             if (inside(offset, 2) && model_ != nullptr)
                 model_->read_repeated(base_ + offset, data);
@@ -191,18 +177,24 @@ class FakeMachine final : public TimeSource, public DmaMemory, public InterruptS
         }
 
       private:
+        friend RegistersOfAnyWidth;
+
         bool inside(std::uint64_t offset, unsigned width) const {
             EXPECT_LE(offset + width, size_) << "an access outside of what was mapped";
             EXPECT_EQ(0u, offset % width) << "a misaligned access";
             return offset + width <= size_;
         }
-        std::uint64_t get(std::uint64_t offset, unsigned width) {
-            return inside(offset, width) && model_ != nullptr ? model_->read(base_ + offset, width)
-                                                              : ~std::uint64_t{0};
+        template <typename T>
+        T read(std::uint64_t offset) {
+            const bool answered = inside(offset, sizeof(T)) && model_ != nullptr;
+            return static_cast<T>(answered ? model_->read(base_ + offset, sizeof(T)) : ~std::uint64_t{0});
         }
-        void put(std::uint64_t offset, std::uint64_t value, unsigned width) {
-            if (inside(offset, width) && model_ != nullptr) model_->write(base_ + offset, value, width);
+        template <typename T>
+        void write(std::uint64_t offset, T value) {
+            if (inside(offset, sizeof(T)) && model_ != nullptr)
+                model_->write(base_ + offset, value, sizeof(T));
         }
+
         RegisterModel* model_;
         std::uint64_t base_;
         std::uint64_t size_;
