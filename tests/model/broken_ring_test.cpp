@@ -7,13 +7,6 @@
 namespace exo::model {
 namespace {
 
-void expect_found(const Scenario& scenario, const std::string& what) {
-    const Result result = explore(scenario);
-    ASSERT_TRUE(result.failure) << "not found in " << result.states << " states";
-    EXPECT_NE(result.failure->what.find(what), std::string::npos) << result.failure->what;
-    EXPECT_EQ(replay(scenario, result.failure->schedule).what, result.failure->what);
-}
-
 /// The header goes out before the payload.
 struct PublishesEarly : ModelAtomics {
     static void copy_to_shared(std::byte* shared, const std::byte* source, std::size_t) {

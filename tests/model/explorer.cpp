@@ -38,15 +38,14 @@ std::vector<Choice> parse(const std::string& schedule) {
 /// that. A state seen before is not entered again; what a thread has seen so far is part of the state.
 class Search {
   public:
-    Search(const Scenario& scenario, std::size_t most_states)
-        : scenario_(scenario), most_states_(most_states) {}
+    explicit Search(const Scenario& scenario) : scenario_(scenario) {}
 
     Result run() {
         do {
             ++result_.runs;
             if (run_once()) return result_;
         } while (next_path());
-        result_.complete = result_.states < most_states_;
+        result_.complete = result_.states < most_states;
         return result_;
     }
 
@@ -76,7 +75,7 @@ class Search {
     }
 
     bool enter_state(const Execution& execution, const Choices& choices) {
-        if (visited_.size() >= most_states_ || !visited_.insert(execution.fingerprint()).second) return false;
+        if (visited_.size() >= most_states || !visited_.insert(execution.fingerprint()).second) return false;
         result_.states = visited_.size();
         path_.push_back({choices});
         return true;
@@ -90,7 +89,6 @@ class Search {
     }
 
     const Scenario& scenario_;
-    std::size_t most_states_;
     std::vector<Fiber> fibers_{max_threads};
     std::vector<Decision> path_;
     std::unordered_set<std::array<std::uint64_t, 2>, HashOfHash> visited_;
@@ -99,8 +97,8 @@ class Search {
 
 }  // namespace
 
-Result explore(const Scenario& scenario, std::size_t most_states) {
-    return Search(scenario, most_states).run();
+Result explore(const Scenario& scenario) {
+    return Search(scenario).run();
 }
 
 Failure replay(const Scenario& scenario, const std::string& schedule) {

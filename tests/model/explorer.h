@@ -25,10 +25,15 @@ struct Result {
     std::optional<Failure> failure;
 };
 
+/// More than any scenario of the tests has; fewer where the build is not optimised or has a sanitizer, which
+/// looks at the code that runs and not for interleavings.
+inline constexpr std::size_t most_states = EXO_MODEL_MOST_STATES;
+inline constexpr bool explores_everything = most_states >= 4'000'000;
+
 /// Explores until the first failure, or until all interleavings are covered. A failure is a check that does
 /// not hold, a data race, or a state in which somebody waits and nobody can go on (a lost wake-up, a ring
 /// stuck).
-Result explore(const Scenario& scenario, std::size_t most_states = 4'000'000);
+Result explore(const Scenario& scenario);
 
 /// One run under a schedule that a failure printed; beyond its end the first choice is taken.
 Failure replay(const Scenario& scenario, const std::string& schedule);

@@ -2,14 +2,11 @@
 // found.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <array>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
-#include "explorer.h"
+#include "expectations.h"
 #include "model_atomics.h"
 #include "shared/fusion/pool.h"
 #include "shared/fusion/ring.h"
@@ -270,23 +267,6 @@ Scenario told_when_nothing_is_left(std::uint64_t messages, Sleep may_sleep = sle
             }
         });
     };
-}
-
-/// Reports a failure with all that is needed to look into it.
-inline void expect_correct(const Scenario& scenario) {
-    if (const char* schedule = std::getenv("EXO_MODEL_SCHEDULE")) {
-        const Failure failure = replay(scenario, schedule);
-        FAIL() << failure.trace << failure.what;
-    }
-    const Result result = explore(scenario);
-    testing::Test::RecordProperty("states", static_cast<int>(result.states));
-    if (result.failure) {
-        const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-        FAIL() << result.failure->trace << result.failure->what
-               << "\nreplay: EXO_MODEL_SCHEDULE=" << result.failure->schedule
-               << " tests/model/model_test --gtest_filter=" << test->test_suite_name() << "." << test->name();
-    }
-    EXPECT_TRUE(result.complete) << "gave up after " << result.states << " states";
 }
 
 }  // namespace exo::model

@@ -15,6 +15,8 @@ namespace exo::guest {
 namespace {
 
 using model::check;
+using model::expect_correct;
+using model::expect_found;
 using model::ModelAtomics;
 using model::Scenario;
 using model::World;
@@ -233,34 +235,28 @@ Scenario select_beside_a_receiver() {
 }
 
 TEST(ChannelModel, AStreamUntilItIsClosed) {
-    model::expect_correct(stream_until_closed<ModelAtomics>(2));
+    expect_correct(stream_until_closed<ModelAtomics>(2));
 }
 TEST(ChannelModel, ASenderThatWaitsForRoom) {
-    model::expect_correct(many<ModelAtomics, OneToOne>(1, 1, 3, 3));
+    expect_correct(many<ModelAtomics, OneToOne>(1, 1, 3, 3));
 }
 TEST(ChannelModel, AReceiverLeavesASenderThatWaits) {
-    model::expect_correct(receiver_leaves<ModelAtomics>());
+    expect_correct(receiver_leaves<ModelAtomics>());
 }
 TEST(ChannelModel, ABatchForTwoReceivers) {
-    model::expect_correct(batch_for_two<ModelAtomics>());
+    expect_correct(batch_for_two<ModelAtomics>());
 }
 TEST(ChannelModel, TwoSendersThatPublishInAnyOrder) {
-    model::expect_correct(many<ModelAtomics, ManyToOne>(2, 1, 2));
+    expect_correct(many<ModelAtomics, ManyToOne>(2, 1, 2));
 }
 TEST(ChannelModel, OneOfTwoReceiversGivesUp) {
-    model::expect_correct(one_gives_up<ModelAtomics>());
+    expect_correct(one_gives_up<ModelAtomics>());
 }
 TEST(ChannelModel, SelectOfTwoChannels) {
-    model::expect_correct(select_of_two<ModelAtomics>());
+    expect_correct(select_of_two<ModelAtomics>());
 }
 TEST(ChannelModel, SelectBesideAReceiver) {
-    model::expect_correct(select_beside_a_receiver<ModelAtomics>());
-}
-
-void expect_found(const Scenario& scenario) {
-    const model::Result result = model::explore(scenario);
-    ASSERT_TRUE(result.failure) << "not found in " << result.states << " states";
-    EXPECT_EQ(model::replay(scenario, result.failure->schedule).what, result.failure->what);
+    expect_correct(select_beside_a_receiver<ModelAtomics>());
 }
 
 /// The announcement stays in the store buffer while its thread looks at the ring.

@@ -8,13 +8,15 @@
 #include <utility>
 
 #include "guest/memory/remote_frees.h"
-#include "tests/model/explorer.h"
+#include "tests/model/expectations.h"
 #include "tests/model/model_atomics.h"
 
 namespace exo::guest {
 namespace {
 
 using model::check;
+using model::expect_correct;
+using model::expect_found;
 using model::ModelAtomics;
 using model::Scenario;
 using model::World;
@@ -122,20 +124,6 @@ Scenario two_senders_two_slabs() {
         });
         owner_receives<Atomics>(world, slabs, 4);
     };
-}
-
-void expect_correct(const Scenario& scenario) {
-    const model::Result result = model::explore(scenario);
-    ASSERT_FALSE(result.failure) << result.failure->what << "\n" << result.failure->trace;
-    EXPECT_TRUE(result.complete);
-    EXPECT_GT(result.states, 20U);
-    testing::Test::RecordProperty("states", std::to_string(result.states));
-}
-
-void expect_found(const Scenario& scenario) {
-    const model::Result result = model::explore(scenario);
-    ASSERT_TRUE(result.failure) << "not found in " << result.states << " states";
-    EXPECT_EQ(model::replay(scenario, result.failure->schedule).what, result.failure->what);
 }
 
 TEST(RemoteFreesModel, TwoSendersToOneSlab) {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "explorer.h"
+#include "expectations.h"
 #include "guest/sched/idle_set.h"
 #include "guest/sched/wake_word.h"
 #include "model_atomics.h"
@@ -14,6 +14,8 @@ namespace exo::guest {
 namespace {
 
 using model::check;
+using model::expect_correct;
+using model::expect_found;
 using model::ModelAtomics;
 using model::Scenario;
 using model::World;
@@ -146,20 +148,6 @@ Scenario two_idle_cpus() {
         });
         world.finally([=] { check(!cpus->any_ready(), "a thread waits, and all CPUs went to sleep"); });
     };
-}
-
-void expect_correct(const Scenario& scenario) {
-    const model::Result result = model::explore(scenario);
-    ASSERT_FALSE(result.failure) << result.failure->what << "\n" << result.failure->trace;
-    EXPECT_TRUE(result.complete);
-    EXPECT_GT(result.states, 10U);
-    testing::Test::RecordProperty("states", std::to_string(result.states));
-}
-
-void expect_found(const Scenario& scenario) {
-    const model::Result result = model::explore(scenario);
-    ASSERT_TRUE(result.failure) << "not found in " << result.states << " states";
-    EXPECT_EQ(model::replay(scenario, result.failure->schedule).what, result.failure->what);
 }
 
 TEST(WakeModel, NoWakeUpIsLost) {
