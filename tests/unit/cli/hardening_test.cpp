@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -14,8 +14,9 @@ namespace {
 class Elf {
   public:
     explicit Elf(const char* path) {
-        std::ifstream file(path, std::ios::binary);
-        bytes_.assign(std::istreambuf_iterator<char>(file), {});
+        bytes_.resize(std::filesystem::file_size(path));
+        std::ifstream(path, std::ios::binary)
+            .read(bytes_.data(), static_cast<std::streamsize>(bytes_.size()));
     }
     Elf64_Ehdr header() const { return at<Elf64_Ehdr>(0); }
     std::vector<Elf64_Phdr> segments(std::uint32_t type) const {

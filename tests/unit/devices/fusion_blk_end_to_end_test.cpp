@@ -193,6 +193,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, AllModes, testing::Values(IoMode::interrupt, IoM
 
 TEST_F(OneThread, DiskThatNeverAnswersTimesOutAndComesBackWithItsRequestsEnded) {
     disk.hold = true;
+    guest.idle_step_ns = 10'000'000;
     disk_turn = [this] {
         if (guest.now_ns() > driver->timeout_ns() + 500'000'000) disk.release();
     };

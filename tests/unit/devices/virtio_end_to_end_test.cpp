@@ -137,6 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, VirtioAllModes,
 
 TEST_F(VirtioOneThread, DiskThatNeverAnswersTimesOutAndComesBack) {
     disk.hold = true;
+    guest.idle_step_ns = 10'000'000;
     disk_turn = [this] {
         if (guest.now_ns() > driver->timeout_ns() + 500'000'000) disk.release();
     };

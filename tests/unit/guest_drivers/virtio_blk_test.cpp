@@ -295,6 +295,7 @@ TEST_F(VirtioBlkTest, AStuckDeviceTimesOutAndIsBroughtBack) {
 
 TEST_F(VirtioBlkTest, ARequestThatWasNeverSubmittedIsNotWaitedForForEver) {
     start();
+    disk->set_timeout_ns(50 * ns_per_ms);
     Buffer buffer(machine, 512);
     EXPECT_EQ(BlockStatus::invalid_request, disk->adaptive_queue(0).wait(buffer.request));
 }
