@@ -1,9 +1,12 @@
 """`tools/test`: everything there is to test, and one line that says how it went."""
 
 import argparse
+import contextlib
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from builder import build
 from command import finish
@@ -15,16 +18,26 @@ from unit_tests import run_preset
 from verdict import Verdict
 
 TOOL = "test"
-PRESETS = ("release", "asan", "tsan", "gcc")
+FURTHER_PRESETS = ("asan", "tsan", "gcc")  # of unit tests, after release
 GUEST_PRESETS = ("debug", "classic")  # further guests, for boot tests
 LOGS = BUILD / "test-logs"
+BESIDE_BOOTS = 10  # the niceness of what runs beside boot tests, which have time limits; mostly they use one processor
 
 
-def boot_tests(pattern: str, verdict: Verdict) -> None:
+@contextlib.contextmanager
+def boot_tests(pattern: str, verdict: Verdict) -> Iterator[None]:
+    """They run beside what the body does."""
     outcome = LOGS / "boot.json"
     outcome.unlink(missing_ok=True)
     command = [sys.executable, ROOT / "tests" / "boot" / "run.py", "--outcome", outcome, "--filter", pattern]
-    status = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as runner:
+        try:
+            yield
+            say(TOOL, "the rest of the boot tests…")
+            status = runner.wait()
+        except BaseException:
+            runner.terminate()
+            raise
     if outcome.exists():
         verdict.merge(json.loads(outcome.read_text()))
     elif status not in (0, 1) or not pattern:
@@ -46,13 +59,16 @@ def main() -> int:
         return report_coverage()
     verdict = Verdict()
     check_style(asked.filter, verdict)
-    for preset in PRESETS[:1] if asked.quick else PRESETS:
-        run_preset(preset, asked.filter, verdict, LOGS)
-    if not asked.quick:
-        for preset in GUEST_PRESETS:
-            build(TOOL, preset, ["guest"])
-        say(TOOL, "boot tests…")
-        boot_tests(asked.filter, verdict)
+    run_preset("release", asked.filter, verdict, LOGS)
+    if asked.quick:
+        return verdict.close()
+    for preset in GUEST_PRESETS:
+        build(TOOL, preset, ["guest"])
+    say(TOOL, "boot tests, and beside them…")
+    with boot_tests(asked.filter, verdict):
+        os.nice(BESIDE_BOOTS)
+        for preset in FURTHER_PRESETS:
+            run_preset(preset, asked.filter, verdict, LOGS)
     return verdict.close()
 
 
