@@ -56,7 +56,7 @@ VirtioCapability capability(Structure structure, std::uint64_t offset, std::uint
 
 std::vector<VirtioCapability> virtio_capabilities(const VirtioDevice& device) {
     auto notify = capability(Structure::notify, VirtioPci::notify_offset,
-                             device.queue_count() * VirtioPci::notify_multiplier);
+                             std::uint64_t{device.queue_count()} * VirtioPci::notify_multiplier);
     notify[0] += 4;
     put32(notify, VirtioPci::notify_multiplier);
     std::vector<VirtioCapability> all{
@@ -167,7 +167,7 @@ void VirtioPci::write_common(std::uint64_t offset, std::span<const std::byte> da
         const bool settled = (state_.status & virtio::status::features_ok) != 0;
         if (!settled && state_.driver_feature_select < 2)
             state_.driver_features =
-                with_bytes(state_.driver_features, 4 * state_.driver_feature_select, data);
+                with_bytes(state_.driver_features, std::size_t{4} * state_.driver_feature_select, data);
     } else if (is(offsetof(CommonConfig, config_vector), 2)) {
         state_.config_vector = checked_vector(value);
     } else if (is(offsetof(CommonConfig, status), 1)) {

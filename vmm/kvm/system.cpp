@@ -106,6 +106,7 @@ int KvmSystem::capability(int number) const {
 
 std::vector<KvmExtension> KvmSystem::extensions() const {
     std::vector<KvmExtension> all;
+    all.reserve(std::size(capabilities));
     for (const Capability& entry : capabilities)
         all.push_back({entry.name, entry.purpose, entry.required, capability(entry.number)});
     return all;

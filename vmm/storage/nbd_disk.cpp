@@ -158,7 +158,7 @@ void NbdDisk::take_incoming() {
 }
 
 bool NbdDisk::may_send(const NbdRequest& request) const {
-    if (in_flight_.size() >= depth_) return false;
+    if (in_flight_.size() >= queue_depth) return false;
     return !request.changes_the_disk() || written_bytes_ < hold_from;
 }
 

@@ -39,10 +39,12 @@ class NbdDisk final : public Disk {
     static Result<std::unique_ptr<NbdDisk>> create(Options options);
     /// Gives up what is in flight.
     ~NbdDisk() override;
+    NbdDisk(const NbdDisk&) = delete;
+    NbdDisk& operator=(const NbdDisk&) = delete;
 
     const DiskGeometry& geometry() const override { return geometry_; }
     std::string description() const override { return "NBD, " + options_.uri; }
-    std::size_t depth() const override { return depth_; }
+    std::size_t depth() const override { return queue_depth; }
     void submit(std::span<const DiskRequest> requests) override;
     std::size_t reap(std::span<DiskCompletion> completions) override;
     int completion_fd() const override { return completed_.get(); }
@@ -51,7 +53,7 @@ class NbdDisk final : public Disk {
     using Clock = NbdConnection::Clock;
     using Request = std::unique_ptr<NbdRequest>;
 
-    static constexpr std::size_t depth_ = 64;
+    static constexpr std::size_t queue_depth = 64;
     /// Bytes of copied writes from which on the server is asked to flush, and from which on writes wait for
     /// it.
     static constexpr std::uint64_t flush_from = 16u << 20;

@@ -22,16 +22,18 @@ class ThreadDisk final : public Disk {
     static Result<std::unique_ptr<ThreadDisk>> create(DiskImage image);
     /// Waits for the requests in flight.
     ~ThreadDisk() override;
+    ThreadDisk(const ThreadDisk&) = delete;
+    ThreadDisk& operator=(const ThreadDisk&) = delete;
 
     const DiskGeometry& geometry() const override { return image_.geometry(); }
     std::string description() const override;
-    std::size_t depth() const override { return depth_; }
+    std::size_t depth() const override { return queue_depth; }
     void submit(std::span<const DiskRequest> requests) override;
     std::size_t reap(std::span<DiskCompletion> completions) override;
     int completion_fd() const override { return completed_.get(); }
 
   private:
-    static constexpr std::size_t depth_ = 256;
+    static constexpr std::size_t queue_depth = 256;
     static constexpr std::size_t worker_count = 4;
 
     ThreadDisk(DiskImage image, EventFd completed);

@@ -32,7 +32,8 @@ void UringDisk::Exit::operator()(io_uring* ring) const {
 
 Result<UringDisk::Ring> UringDisk::make_ring(int completion_fd) {
     auto memory = std::make_unique<io_uring>();
-    if (const int result = io_uring_queue_init(depth_, memory.get(), 0); result < 0) return refused(-result);
+    if (const int result = io_uring_queue_init(queue_depth, memory.get(), 0); result < 0)
+        return refused(-result);
     Ring ring(memory.release());
     if (!has_needed_operations(*ring)) return refused(EOPNOTSUPP);
     const int result = io_uring_register_eventfd(ring.get(), completion_fd);
@@ -50,10 +51,13 @@ Result<std::unique_ptr<UringDisk>> UringDisk::create(DiskImage& image) {
 }
 
 UringDisk::UringDisk(DiskImage image, EventFd completed, Ring ring)
-    : image_(std::move(image)), completed_(std::move(completed)), ring_(std::move(ring)), transfers_(depth_) {
+    : image_(std::move(image)),
+      completed_(std::move(completed)),
+      ring_(std::move(ring)),
+      transfers_(queue_depth) {
     const int file = image_.fd();
     registered_file_ = io_uring_register_files(ring_.get(), &file, 1) == 0;
-    for (std::uint32_t i = depth_; i > 0; --i) idle_.push_back(i - 1);
+    for (std::uint32_t i = queue_depth; i > 0; --i) idle_.push_back(i - 1);
 }
 
 UringDisk::~UringDisk() {
