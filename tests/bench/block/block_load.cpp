@@ -98,7 +98,7 @@ void BlockLoad::burst(const LoadShape& shape, LoadResult& result) {
         request->sector = next_sector(shape);
     }
     const std::uint64_t begin = machine_.time().now_ns();
-    submit(requests);
+    submit(requests, shape.singly ? 1 : requests.size());
     for (guest::BlockRequest* request : requests) {
         result.ok = result.ok && wait_for(*request) == guest::BlockStatus::ok;
         if (trace_ != nullptr) trace_->push_back({begin, request->service_ns});
@@ -106,12 +106,18 @@ void BlockLoad::burst(const LoadShape& shape, LoadResult& result) {
     }
 }
 
-void BlockLoad::submit(std::span<guest::BlockRequest* const> requests) {
-    if (!moderated_) return machine_.disk().adaptive_queue(0).submit(requests);
-    guest::BlockQueue& queue = machine_.disk().queue(0);
-    const guest::Locked guard(queue.lock());
-    // There are fewer requests than any queue holds.
-    static_cast<void>(queue.submit(requests));
+void BlockLoad::submit(std::span<guest::BlockRequest* const> requests, std::size_t at_once) {
+    for (; !requests.empty(); requests = requests.subspan(at_once)) {
+        const auto some = requests.first(at_once);
+        if (!moderated_) {
+            machine_.disk().adaptive_queue(0).submit(some);
+            continue;
+        }
+        guest::BlockQueue& queue = machine_.disk().queue(0);
+        const guest::Locked guard(queue.lock());
+        // There are fewer requests than any queue holds.
+        static_cast<void>(queue.submit(some));
+    }
 }
 
 guest::BlockStatus BlockLoad::wait_for(guest::BlockRequest& request) {

@@ -20,6 +20,7 @@ struct LoadShape {
     unsigned depth = 1;
     std::uint32_t bytes = 4096;
     bool sequential = false;  ///< else at random places, aligned to their size
+    bool singly = false;      ///< each is submitted by itself, not all that are due together
 };
 
 /// That of a rate on a device that takes so long: enough requests at once for the rate to be reached.
@@ -63,7 +64,7 @@ class BlockLoad {
     void record(sim::BlockTrace* trace) { trace_ = trace; }
 
   private:
-    void submit(std::span<guest::BlockRequest* const> requests);
+    void submit(std::span<guest::BlockRequest* const> requests, std::size_t at_once);
     guest::BlockStatus wait_for(guest::BlockRequest& request);
     void burst(const LoadShape& shape, LoadResult& result);
     std::uint64_t next_sector(const LoadShape& shape);

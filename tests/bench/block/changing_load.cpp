@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "tests/bench/block/comparison.h"
 
@@ -68,7 +69,9 @@ std::expected<void, std::string> run_sequential(const DiskKind& disk, const Load
             if (round == 0) who.rounds.clear();
         }
     }
-    fmt::print("\nblock sequential {}: reads of 512 bytes, {} at once: ns of one\n", disk.name, shape.depth);
+    const std::string many =
+        fmt::format("{}{}", shape.depth, shape.depth > 1 && shape.singly ? " one by one" : "");
+    fmt::print("\nblock sequential {}: reads of 512 bytes, {} under way: ns of one\n", disk.name, many);
     for (const Contestant& who : *contestants) {
         if (who.rounds.empty()) continue;
         const LoadResult all = who.all();
@@ -77,7 +80,7 @@ std::expected<void, std::string> run_sequential(const DiskKind& disk, const Load
                    static_cast<double>(all.elapsed_ns) / all.operations());
     }
     std::fflush(stdout);
-    report_case(lines, fmt::format("sequential/{}/{}", disk.name, shape.depth), "ns a read of 512 bytes",
+    report_case(lines, fmt::format("sequential/{}/{}", disk.name, many), "ns a read of 512 bytes",
                 *contestants, [&](std::size_t at) {
                     std::vector<double> values;
                     for (const LoadResult& round : (*contestants)[at].rounds)
@@ -110,9 +113,13 @@ std::expected<void, std::string> run_varying_load(int device_cpu, Reporter& line
 
 std::expected<void, std::string> run_sequential_load(int device_cpu, Reporter& lines) {
     for (const DiskKind& disk : {DiskKind{"memory-10us", 10us}, DiskKind{"file-io_uring", 0us, true}}) {
-        for (const unsigned depth : {1u, BlockLoad::most_depth}) {
-            const LoadShape shape = {
-                .rate = 1e9, .depth = depth, .bytes = guest::sector_size, .sequential = true};
+        for (const auto& [depth, singly] :
+             {std::pair{1u, true}, {BlockLoad::most_depth, false}, {BlockLoad::most_depth, true}}) {
+            const LoadShape shape = {.rate = 1e9,
+                                     .depth = depth,
+                                     .bytes = guest::sector_size,
+                                     .sequential = true,
+                                     .singly = singly};
             if (const auto done = run_sequential(disk, shape, device_cpu, lines); !done) return done;
         }
     }
