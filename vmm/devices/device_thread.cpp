@@ -3,10 +3,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
 #include <system_error>
+#include <utility>
 
 namespace exo::vmm {
 
@@ -137,10 +139,19 @@ DeviceThread::PollEnd DeviceThread::poll_until(std::chrono::nanoseconds end) {
         if (device_.service(Pass::poll)) return PollEnd::found;
         if (pollers_.crowded()) ::sched_yield();
         const auto now = clock_.now();
-        if (now - last > longest_gap) return PollEnd::gave_way;
+        if (now - last > longest_gap && lost_cpu()) return PollEnd::gave_way;
         if (now >= end) return PollEnd::in_vain;
         last = now;
     }
+}
+
+/// Whether the scheduler has given this thread's CPU to another one since this was asked last. A gap alone
+/// does not tell: firmware, or a machine around this one, takes its time too, and there is no use in yielding
+/// to those.
+bool DeviceThread::lost_cpu() {
+    rusage usage{};
+    if (::getrusage(RUSAGE_THREAD, &usage) != 0) return true;
+    return std::exchange(switched_away_, usage.ru_nivcsw) != usage.ru_nivcsw;
 }
 
 void DeviceThread::count(PollEnd end, std::chrono::nanoseconds time) {

@@ -59,6 +59,7 @@ class DeviceThread {
     std::chrono::nanoseconds poll(std::chrono::nanoseconds idle_since);
     bool serve_all() const;
     PollEnd poll_until(std::chrono::nanoseconds end);
+    bool lost_cpu();
     void count(PollEnd end, std::chrono::nanoseconds time);
     void wait() const;
     void quiesce() const;
@@ -69,6 +70,7 @@ class DeviceThread {
     Pollers& pollers_;
     std::chrono::nanoseconds signal_cost_{0};
     PollBudget budget_{std::chrono::nanoseconds(0)};
+    long switched_away_ = 0;  ///< how often, when it was looked at last
     PollCounters polls_;
     FileDescriptor waiter_;  // an epoll instance
     EventFd stop_;

@@ -7,8 +7,9 @@
 namespace exo::vmm {
 
 /// How long an I/O thread polls for work after the last it had, before it sleeps. It grows while work comes
-/// within the cap, and vanishes when a wait was longer, like KVM's halt_poll_ns (Documentation/virt/kvm/
-/// halt-polling.rst). When others wanted the CPU, it stays away for longer each time.
+/// within the cap, like KVM's halt_poll_ns (Documentation/virt/kvm/halt-polling.rst), and shrinks when a wait
+/// was longer, but does not vanish by one: a pause in a steady load costs one sleep, not the three that
+/// growing anew takes. When others wanted the CPU, it stays away for longer each time.
 class PollBudget {
   public:
     using Time = std::chrono::nanoseconds;
@@ -27,7 +28,7 @@ class PollBudget {
         if (idle <= value_) {
             retreat_ = 0;
         } else if (idle > cap_) {
-            value_ = Time(0);
+            value_ = value_ < 2 * first ? Time(0) : value_ / 2;
         } else if (to_skip_ > 0) {
             --to_skip_;
         } else {
@@ -57,7 +58,7 @@ constexpr PollBudget::Time automatic_poll_cap(PollBudget::Time signal_cost) {
     return std::clamp<PollBudget::Time>(50 * signal_cost, microseconds(50), microseconds(2000));
 }
 
-/// Between two looks of a thread that polls, this much time means that another one had its CPU.
+/// Between two looks of a thread that polls, this much time may mean that another one had its CPU.
 constexpr PollBudget::Time preempted_after(PollBudget::Time signal_cost) {
     return std::max<PollBudget::Time>(10 * signal_cost, std::chrono::microseconds(10));
 }

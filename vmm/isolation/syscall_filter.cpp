@@ -71,8 +71,8 @@ constexpr std::array any_thread = {
     SCMP_SYS(set_tid_address),
 };
 constexpr std::array device_thread = {
-    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),     SCMP_SYS(io_uring_enter),
-    SCMP_SYS(poll),       SCMP_SYS(timerfd_settime),
+    SCMP_SYS(epoll_wait),     SCMP_SYS(epoll_pwait), SCMP_SYS(getrusage),
+    SCMP_SYS(io_uring_enter), SCMP_SYS(poll),        SCMP_SYS(timerfd_settime),
 };
 /// What the main thread does while guests run, restart, are saved and end, and what disks' own threads do.
 constexpr std::array whole_process = {

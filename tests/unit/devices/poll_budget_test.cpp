@@ -29,9 +29,20 @@ TEST(PollBudget, StaysWhereItFindsWork) {
 TEST(PollBudget, VanishesWhenWorkIsRare) {
     PollBudget budget(50us);
     for (int i = 0; i < 5; ++i) budget.work_after(30us);
-    EXPECT_GT(budget.value(), 0us);
-    budget.work_after(51us);
-    EXPECT_EQ(budget.value(), 0us);
+    for (const auto expected : {20us, 10us, 0us}) {
+        EXPECT_GT(budget.value(), expected);
+        budget.work_after(51us);
+        EXPECT_EQ(budget.value(), expected);
+    }
+}
+
+TEST(PollBudget, OnePauseCostsOneSleep) {
+    PollBudget budget(50us);
+    for (int i = 0; i < 5; ++i) budget.work_after(20us);
+    ASSERT_EQ(budget.value(), 20us);
+    budget.work_after(1s);
+    budget.work_after(20us);
+    EXPECT_EQ(budget.value(), 20us);
 }
 
 TEST(PollBudget, NeverPollsWithoutACap) {
