@@ -45,6 +45,8 @@ IoPlan Controller::prior() const {
 
 bool Controller::start_sample() {
     until_sample_ = interval_;
+    // Those that are handed over together are waited for together.
+    if (probing_ && !probe_ended_) return true;
     probing_ = false;
     if (settings_.fixed || !settings_.has_interrupt || operations_ < next_probe_) return true;
     const bool unknown = tried_sleeping_ < few_samples || tried_polling_ < few_samples;
@@ -59,6 +61,7 @@ void Controller::choose_probe() {
     const bool try_sleeping = recently_polled_ > recently_slept_;
     recently_polled_ = recently_slept_ = 0;
     probing_ = true;
+    probe_ended_ = false;
     if (try_sleeping) {
         probe_ = fixed_plan(IoMode::interrupt);
         return;
@@ -72,6 +75,7 @@ void Controller::choose_probe() {
 bool Controller::sample(const IoSample& sample, std::uint64_t now_ns, std::uint32_t depth,
                         std::uint32_t runnable) {
     learn(sample);
+    probe_ended_ = true;
     depth_.add(std::max(depth, 1u) * depth_unit);
     runnable_ = runnable;
     statistics_[index(plan_.mode)].latency.add(sample.latency_ns);

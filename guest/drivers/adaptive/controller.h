@@ -118,6 +118,7 @@ class Controller {
     IoPlan plan_;
     IoPlan probe_;
     bool probing_ = false;
+    bool probe_ended_ = false;
     std::uint32_t until_sample_ = 1;
     std::uint32_t interval_ = 1;
     std::uint64_t operations_ = 0;

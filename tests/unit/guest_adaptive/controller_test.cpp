@@ -290,6 +290,17 @@ std::uint64_t driven_in(std::optional<IoMode> mode, std::uint32_t depth,
     return drive_rounds(controller, depth, rounds, each_ns, now);
 }
 
+/// The probe was over when the next request of the burst was handed over, so nothing was learned of it.
+TEST(Controller, ProbesAreMadeWhereRequestsAreHandedOverTogether) {
+    Controller controller({.fixed = IoMode::polling});
+    std::uint64_t now = ns_per_s;
+    const auto each = [](bool) { return std::uint64_t{20'000}; };
+    drive_rounds(controller, 32, 100, each, now);
+    controller.configure({}, now);
+    drive_rounds(controller, 32, 100, each, now);
+    EXPECT_EQ(controller.observation().interrupt_overhead_ns, 20'000u);
+}
+
 class WithDepth : public testing::TestWithParam<std::uint32_t> {};
 
 /// Who polls takes the CPU that the device's thread needs, on a host that is busy.
