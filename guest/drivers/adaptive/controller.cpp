@@ -74,7 +74,7 @@ void Controller::choose_probe() {
 
 bool Controller::sample(const IoSample& sample, std::uint64_t now_ns, std::uint32_t depth,
                         std::uint32_t runnable) {
-    learn(sample);
+    learn(sample, now_ns);
     probe_ended_ = true;
     depth_.add(std::max(depth, 1u) * depth_unit);
     runnable_ = runnable;
@@ -87,12 +87,12 @@ bool Controller::sample(const IoSample& sample, std::uint64_t now_ns, std::uint3
 
 /// A device that does not tell how long it took is known by what polling sees; one that polling has never
 /// seen end is taken to need all the time that passed.
-void Controller::learn(const IoSample& sample) {
+void Controller::learn(const IoSample& sample, std::uint64_t now_ns) {
     const bool told = sample.service_ns != 0;
     std::uint64_t service = std::min(sample.service_ns, sample.latency_ns);
     if (!told) service = sample.slept && seen_polled_ ? service_.quantile(500) : sample.latency_ns;
     const std::uint64_t overhead = sample.latency_ns > service ? sample.latency_ns - service : 0;
-    if (told || !sample.slept || !seen_polled_) add_service(service);
+    if (told || !sample.slept || !seen_polled_) add_service(service, now_ns - sample.latency_ns, now_ns);
     if (!sample.slept) seen_polled_ = true;
     const bool polled = plan(true).poll_budget_ns > 0;
     ++(polled ? tried_polling_ : tried_sleeping_);
@@ -111,10 +111,16 @@ IoCost Controller::cost_of(const IoSample& sample, std::uint32_t depth) const {
     return {.latency_ns = sample.latency_ns, .cpu_ns = sample.cpu_ns + spun / std::max(depth, 1u)};
 }
 
-void Controller::add_service(std::uint64_t ns) {
+/// Of requests that were under way together one says as much as all: one pause makes all of them late.
+void Controller::add_service(std::uint64_t ns, std::uint64_t start_ns, std::uint64_t end_ns) {
     const bool strange = usual_ns_ != 0 && (ns > 4 * usual_ns_ || 4 * ns < usual_ns_);
-    strangers_ = strange ? strangers_ + 1 : 0;
+    if (!strange) strangers_ = 0;
+    if (strange && start_ns >= stranger_ended_ns_) {
+        stranger_ended_ns_ = end_ns;
+        ++strangers_;
+    }
     if (strangers_ == strangers_in_a_row) {
+        strangers_ = 0;
         service_.clear();
         trial_.forget_usual();
     }

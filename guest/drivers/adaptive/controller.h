@@ -100,9 +100,9 @@ class Controller {
 
     bool start_sample();
     void choose_probe();
-    void learn(const IoSample& sample);
+    void learn(const IoSample& sample, std::uint64_t now_ns);
     IoCost cost_of(const IoSample& sample, std::uint32_t depth) const;
-    void add_service(std::uint64_t ns);
+    void add_service(std::uint64_t ns, std::uint64_t start_ns, std::uint64_t end_ns);
     void age_service();
     bool knows_both_ways() const;
     void observe(std::uint64_t now_ns);
@@ -141,7 +141,8 @@ class Controller {
     DurationHistogram service_;
     std::uint64_t usual_ns_ = 0;   ///< the median at the last evaluation
     std::uint32_t strangers_ = 0;  ///< samples in a row that were not usual
-    block::MovingMean depth_;      ///< in sixteenths of a request
+    std::uint64_t stranger_ended_ns_ = 0;
+    block::MovingMean depth_;  ///< in sixteenths of a request
     MovingMedian interrupt_overhead_;
     MovingMedian polling_overhead_;
     MovingMedian interrupt_cpu_;

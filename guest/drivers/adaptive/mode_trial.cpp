@@ -51,7 +51,7 @@ void StretchRecorder::add(const IoCost& cost, std::uint32_t depth) {
 
 bool StretchRecorder::lags(const Stretch& before, std::uint64_t now_ns, std::uint64_t operations) const {
     const std::uint64_t elapsed = now_ns - start_ns_;
-    return before.is_pressing() && elapsed > before.elapsed_ns &&
+    return before.is_pressing() && elapsed > 4 * before.elapsed_ns &&
            (operations - start_operations_) * before.elapsed_ns < elapsed * before.operations / 4;
 }
 

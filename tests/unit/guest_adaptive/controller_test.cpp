@@ -301,6 +301,18 @@ TEST(Controller, ProbesAreMadeWhereRequestsAreHandedOverTogether) {
     EXPECT_EQ(controller.observation().interrupt_overhead_ns, 20'000u);
 }
 
+TEST(Controller, OnePauseDoesNotMakeADeviceAnotherOne) {
+    Controller controller;
+    std::uint64_t now = ns_per_s;
+    bool pause = false;
+    const auto each = [&](bool) { return std::uint64_t{pause ? 400'000u : 20'000u}; };
+    drive_rounds(controller, 32, 1'000, each, now);
+    const std::uint64_t before = controller.service().total();
+    pause = true;
+    drive_rounds(controller, 32, 1, each, now);
+    EXPECT_GE(controller.service().total(), before / 2);
+}
+
 class WithDepth : public testing::TestWithParam<std::uint32_t> {};
 
 /// Who polls takes the CPU that the device's thread needs, on a host that is busy.
