@@ -69,19 +69,20 @@ void ModeTrial::changed(const IoPlan& before, std::uint64_t now_ns, std::uint64_
     exploring_ = explored_at_ == stretches_;
     if (before_) before_->plan = before;
     usual_.reset();
-    settling_ = true;
+    fresh_ = settling_ = true;
     recorder_.begin(now_ns, operations);
 }
 
 std::optional<IoPlan> ModeTrial::review(const IoPlan& plan, const Observation& seen, CpuPrice price,
                                         std::uint64_t now_ns, std::uint64_t operations) {
     if (before_ && recorder_.lags(*before_, now_ns, operations)) return fail(plan.mode, now_ns, operations);
-    if (!recorder_.has_enough()) return std::nullopt;
+    if (!recorder_.has_enough(now_ns)) return std::nullopt;
     const Stretch stretch = recorder_.take(plan, now_ns, operations);
     recorder_.begin(now_ns, operations);
     ++stretches_;
     if (std::exchange(settling_, false)) return std::nullopt;
     usual_ = stretch;
+    fresh_ = false;
     follow(stretch.depth, seen.runnable);
     if (!before_) return std::nullopt;
     if (is_dearer(stretch, *before_, seen, price)) return fail(plan.mode, now_ns, operations);

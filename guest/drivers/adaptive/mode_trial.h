@@ -32,7 +32,9 @@ class StretchRecorder {
     void begin(std::uint64_t now_ns, std::uint64_t operations);
     /// A timed operation: its CPU time with what its waiter spun for it.
     void add(const IoCost& cost, std::uint32_t depth);
-    bool has_enough() const { return count_ >= enough; }
+    bool has_enough(std::uint64_t now_ns) const {
+        return count_ == most || (count_ >= enough && now_ns - start_ns_ >= long_ns);
+    }
     /// Far fewer have ended than in such a time before: there is nothing more to wait for.
     bool lags(const Stretch& before, std::uint64_t now_ns, std::uint64_t operations) const;
     Stretch take(const IoPlan& plan, std::uint64_t now_ns, std::uint64_t operations) const;
@@ -40,6 +42,9 @@ class StretchRecorder {
   private:
     static constexpr std::size_t enough = 16;
     static constexpr std::size_t most = 64;
+    /// So long that it sees several turns of a busy host's scheduler, and that the device has followed its
+    /// driver's mode.
+    static constexpr std::uint64_t long_ns = 20'000'000;
 
     std::array<std::uint32_t, most> latencies_{};
     std::array<std::uint32_t, most> cpu_{};
@@ -62,7 +67,8 @@ class ModeTrial {
     /// At each review. The plan to go back to, when the trial under way has shown it to be cheaper.
     std::optional<IoPlan> review(const IoPlan& plan, const Observation& seen, CpuPrice price,
                                  std::uint64_t now_ns, std::uint64_t operations);
-    bool under_way() const { return before_.has_value(); }
+    /// What the mode in force costs is not known yet, so no other one could be held against it.
+    bool under_way() const { return fresh_; }
 
     /// Of these modes the ones that have not failed lately.
     IoModeSet allowed(IoModeSet modes) const;
@@ -73,7 +79,10 @@ class ModeTrial {
         exploration_.lengthen(stretches_, 8, 512);
     }
     /// The device is not what it was: what was measured before says nothing of what comes.
-    void forget_usual() { usual_.reset(); }
+    void forget_usual() {
+        usual_.reset();
+        fresh_ = before_.has_value();
+    }
 
   private:
     /// A pause, longer each time.
@@ -94,6 +103,7 @@ class ModeTrial {
     std::uint64_t stretches_ = 0;
     std::optional<Stretch> usual_;   ///< the last one in the mode in force
     std::optional<Stretch> before_;  ///< what the trial under way is held against
+    bool fresh_ = false;             ///< the mode has changed, and nothing is usual since
     bool settling_ = false;          ///< the first stretch after a change has operations of before in it
     bool exploring_ = false;         ///< the trial under way is for the sake of it
     std::uint64_t explored_at_ = 0;

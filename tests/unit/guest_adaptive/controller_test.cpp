@@ -71,7 +71,7 @@ Outcome drive_mode(std::optional<IoMode> mode, std::uint32_t price, const Machin
                    const Service& service, std::uint64_t think_ns) {
     Controller controller({.price = {price}, .fixed = mode});
     std::uint64_t now = ns_per_s;
-    drive(controller, machine, service, think_ns, 2'000, now);
+    drive(controller, machine, service, think_ns, 50'000, now);
     return drive(controller, machine, service, think_ns, 20'000, now);
 }
 
@@ -286,7 +286,7 @@ std::uint64_t driven_in(std::optional<IoMode> mode, std::uint32_t depth,
     Controller controller({.fixed = mode});
     std::uint64_t now = ns_per_s;
     const unsigned rounds = 200'000 / depth;
-    drive_rounds(controller, depth, rounds / 10, each_ns, now);
+    drive_rounds(controller, depth, rounds, each_ns, now);
     return drive_rounds(controller, depth, rounds, each_ns, now);
 }
 
