@@ -203,7 +203,7 @@ TEST_F(NbdDiskTest, AServerThatStaysAwayIsAnErrorUntilItIsBack) {
 
 TEST_F(NbdDiskTest, AnotherDiskAtTheSameAddressIsNotWrittenTo) {
     server_.start({"memory", "1M"});
-    connect(300ms);
+    connect(2s);  // all of it is waited, and the second server has to start in it
     server_.kill();
     server_.start({"memory", "2M"});
     EXPECT_EQ(write(0, pattern(512, 4)), EIO);
