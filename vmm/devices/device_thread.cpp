@@ -66,7 +66,8 @@ Result<void> DeviceThread::start(std::function<void()> first) {
             run();
         });
     } catch (const std::system_error& error) {
-        return fail("I/O thread of " + name_, error.what(), "raise the limit of processes (ulimit -u)");
+        return fail("I/O thread of " + name_, error.what(),
+                    "raise the limits of processes and of address space (ulimit -u, -v)");
     }
     ::pthread_setname_np(thread_.native_handle(), name_.substr(0, 15).c_str());
     return {};

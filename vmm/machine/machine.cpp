@@ -257,7 +257,8 @@ Result<void> Machine::start_threads(const std::shared_ptr<std::latch>& gate) try
         vcpus_[id]->thread = std::thread([this, id, gate] { run_vcpu(id, *gate); });
     return {};
 } catch (const std::system_error& error) {
-    return fail("cannot start a thread for every vCPU", error.what(), "Raise the limit (ulimit -u).");
+    return fail("cannot start a thread for every vCPU", error.what(),
+                "Raise the limits of processes and of address space (ulimit -u, -v).");
 }
 
 void Machine::run_vcpu(unsigned id, const std::latch& gate) {

@@ -92,7 +92,7 @@ Result<std::unique_ptr<NbdDisk>> NbdDisk::create(Options options) {
         return std::unique_ptr<NbdDisk>(new NbdDisk(std::move(options), **library, std::move(*connection),
                                                     std::move(*completed), std::move(*wake)));
     } catch (const std::system_error& error) {
-        return fail(what, error.what(), "raise the limit of processes (ulimit -u)");
+        return fail(what, error.what(), "raise the limits of processes and of address space (ulimit -u, -v)");
     }
 }
 

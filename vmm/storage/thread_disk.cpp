@@ -15,7 +15,8 @@ Result<std::unique_ptr<ThreadDisk>> ThreadDisk::create(DiskImage image) {
         for (std::size_t i = 0; i < worker_count; ++i)
             disk->workers_.emplace_back([disk = disk.get()] { disk->work(); });
     } catch (const std::system_error& error) {
-        return fail("threads for disk I/O", error.what(), "raise the limit of processes (ulimit -u)");
+        return fail("threads for disk I/O", error.what(),
+                    "raise the limits of processes and of address space (ulimit -u, -v)");
     }
     return disk;
 }

@@ -1,5 +1,5 @@
-// A benchmark case, as it is registered beside the code it measures. Freestanding: the same cases run in a
-// Linux process and in the guest's kernel, which bring a Stage each.
+// A benchmark case, as it is registered beside the code it measures. Freestanding, as that code is: where it
+// runs, a Stage tells.
 #pragma once
 
 #include <cstddef>
