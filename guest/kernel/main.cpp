@@ -135,8 +135,9 @@ void print_banner(const arch::AcpiFindings& acpi) {
     banner_line("platform", "{}{}{}", arch::platform_name(), hypervisor.empty() ? "" : ", under ",
                 hypervisor);
     banner_line("cpu", "{}, {} of {} in use", arch::cpu_name(), arch::cpu_count(), arch::machine_cpu_count());
-    banner_line("interrupts", "{}, {} I/O APIC{}", arch::local_apic_is_x2apic() ? "x2APIC" : "xAPIC",
-                arch::io_apic_count(), arch::io_apic_count() == 1 ? "" : "s");
+    banner_line("interrupts", "{}, {} I/O APIC{}{}", arch::local_apic_is_x2apic() ? "x2APIC" : "xAPIC",
+                arch::io_apic_count(), arch::io_apic_count() == 1 ? "" : "s",
+                arch::local_apic_saves_ends_of_interrupt() ? ", paravirtual EOI" : "");
     const MemoryStatistics memory = memory_statistics();
     banner_line("memory", "{}, {} free", Bytes{memory.total}, Bytes{memory.free});
     banner_line("clock", "TSC at {}{}, by {}", Hertz{clock.tsc_frequency},

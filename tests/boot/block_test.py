@@ -69,6 +69,7 @@ def costs(test: Context) -> None:
         return result[what] / result["operations"]
 
     assert each(polling, "interrupts") < 0.01, f"polling: {each(polling, 'interrupts')} interrupts"
+    assert "paravirtual EOI" in plain(done.text), "each end of an interrupt is an exit"
     for what in ("doorbells", "interrupts"):
         assert each(interrupt, what) <= 1, f"interrupt: {each(interrupt, what)} {what}"
         assert each(batch, what) <= 1 / 16, f"depth 32: {each(batch, what)} {what}"

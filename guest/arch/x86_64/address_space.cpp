@@ -41,6 +41,7 @@ using Tables = PageTable<FrameTables>;
 
 constinit FrameTables table_memory;
 constinit std::span<const boot::MemoryRange> memory_map;
+constinit std::uint64_t image_physical = 0;
 constinit std::uint64_t root = 0;
 constinit std::uint64_t next_window = window_base;
 constinit StackPlaces stack_places(table_memory, stack_base, stack_end, stack_guard);
@@ -176,6 +177,7 @@ Result<void> enter_address_space(std::span<const boot::MemoryRange> map, std::ui
     use_memory_map(map);
     root = table_memory.allocate_table();
     if (root == 0) return fail("page tables", "out of memory", "give the machine more memory");
+    image_physical = kernel_physical;
     if (const auto done = map_image(kernel_physical); !done) return done;
     if (const auto done = map_all_ram(kernel_physical); !done) return done;
     // The firmware may have used global pages, which only this flushes; ours are global.
@@ -184,6 +186,10 @@ Result<void> enter_address_space(std::span<const boot::MemoryRange> map, std::ui
     write_cr4(read_cr4() | cr4::global_pages);
     protect_supervisor();
     return {};
+}
+
+std::uint64_t physical_in_image(const void* variable) {
+    return reinterpret_cast<std::uintptr_t>(variable) - boot::kernel_base + image_physical;
 }
 
 void use_memory_map(std::span<const boot::MemoryRange> map) {

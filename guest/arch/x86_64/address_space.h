@@ -21,6 +21,9 @@ namespace exo::guest::arch {
 /// Builds it from frames and switches to it. `kernel_physical` is where the image lies.
 Result<void> enter_address_space(std::span<const boot::MemoryRange> map, std::uint64_t kernel_physical);
 
+/// Where a variable of the kernel's image lies in the machine's memory.
+std::uint64_t physical_in_image(const void* variable);
+
 /// Which of the machine's addresses are memory, from now on; it lives as long as the kernel.
 void use_memory_map(std::span<const boot::MemoryRange> map);
 

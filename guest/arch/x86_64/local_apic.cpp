@@ -5,6 +5,8 @@
 #include "guest/arch/arch.h"
 #include "guest/arch/x86_64/address_space.h"
 #include "guest/arch/x86_64/cpu.h"
+#include "guest/arch/x86_64/cpu_identity.h"
+#include "guest/arch/x86_64/processor.h"
 
 namespace exo::guest::arch {
 namespace {
@@ -24,7 +26,15 @@ constexpr std::uint32_t mode_init = 5u << 8, mode_start_up = 6u << 8, asserted =
 constexpr std::uint32_t timer_tsc_deadline = 2u << 17;
 constexpr std::uint32_t divide_by_1 = 0x0b;
 
+/// KVM's own interface (Linux, Documentation/virt/kvm/x86/msr.rst and cpuid.rst).
+namespace kvm {
+constexpr std::uint32_t features_leaf = 0x4000'0001, feature_end_of_interrupt = 1u << 6;
+constexpr std::uint32_t msr_end_of_interrupt = 0x4b56'4d04;
+constexpr std::uint64_t enabled = 1;
+}  // namespace kvm
+
 constinit bool x2apic = false;
+constinit bool paravirtual_eoi = false;
 constinit volatile std::byte* registers = nullptr;
 constinit bool tsc_deadline = false;
 constinit std::uint64_t timer_frequency = 0;
@@ -56,6 +66,18 @@ void command(std::uint32_t apic_id, std::uint32_t what) {
     write(reg::command, what);
 }
 
+bool kvm_saves_ends_of_interrupt() {
+    return hypervisor_name() == "KVMKVMKVM" &&
+           (cpuid(kvm::features_leaf).eax & kvm::feature_end_of_interrupt) != 0;
+}
+
+/// KVM looks at the bit whenever this processor leaves the guest, so it is taken by one instruction.
+bool take_end_of_interrupt_unneeded() {
+    bool was_set = false;
+    asm volatile("btrl $0, %0" : "+m"(this_processor().end_of_interrupt_unneeded), "=@ccc"(was_set));
+    return was_set;
+}
+
 /// The 8259s are moved off the exceptions' vectors, for the spurious interrupts that even masked ones may
 /// send.
 void silence_legacy_controllers() {
@@ -82,6 +104,7 @@ Result<void> start_local_apic() {
     silence_legacy_controllers();
     x2apic = (features.ecx & 1u << 21) != 0;
     tsc_deadline = (features.ecx & 1u << 24) != 0;
+    paravirtual_eoi = kvm_saves_ends_of_interrupt();
     if (!x2apic) {
         constexpr std::uint64_t address_bits = 0x000f'ffff'ffff'f000;
         const auto mapped = map_device(rdmsr(msr::apic_base) & address_bits, 4096);
@@ -104,8 +127,14 @@ void enable_local_apic() {
     write(reg::task_priority, 0);
     write(reg::error_status, 0);
     write(reg::spurious, software_enabled | vector::spurious);
+    if (paravirtual_eoi)
+        wrmsr(kvm::msr_end_of_interrupt,
+              physical_in_image(&this_processor().end_of_interrupt_unneeded) | kvm::enabled);
 }
 
+bool local_apic_saves_ends_of_interrupt() {
+    return paravirtual_eoi;
+}
 bool local_apic_is_x2apic() {
     return x2apic;
 }
@@ -113,6 +142,7 @@ std::uint32_t local_apic_id() {
     return x2apic ? read(reg::id) : read(reg::id) >> 24;
 }
 void end_of_interrupt() {
+    if (paravirtual_eoi && take_end_of_interrupt_unneeded()) return;
     write(reg::end_of_interrupt, 0);
 }
 

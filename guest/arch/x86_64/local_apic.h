@@ -20,6 +20,8 @@ Result<void> start_local_apic();
 /// Turns this processor's on, in the mode that the first one has, and masks all local sources.
 void enable_local_apic();
 bool local_apic_is_x2apic();
+/// Under KVM most interrupts end without an exit: it says so in memory.
+bool local_apic_saves_ends_of_interrupt();
 std::uint32_t local_apic_id();
 void end_of_interrupt();
 

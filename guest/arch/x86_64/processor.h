@@ -37,6 +37,8 @@ struct alignas(64) Processor : CpuLocal {
     DescriptorTables tables;
     std::span<std::byte> stack = {};
 
+    /// KVM sets bit 0 when no end of interrupt need be told (MSR_KVM_PV_EOI_EN).
+    std::uint32_t end_of_interrupt_unneeded = 0;
     unsigned interrupt_depth = 0;  ///< handlers that are running, one interrupted by the other
     std::atomic<CpuCall*> calls = nullptr;
 
