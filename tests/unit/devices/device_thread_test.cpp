@@ -81,7 +81,7 @@ TEST_F(DeviceThreadTest, StopWaitsForTheDiskAndResets) {
         thread->stop();
         stopped = true;
     });
-    std::this_thread::sleep_for(20ms);
+    ASSERT_TRUE(eventually([&] { return driver.status() == block::DeviceStatus::resetting; }));
     EXPECT_FALSE(stopped) << "the disk still writes into guest memory";
     disk.release();
     stopper.join();
