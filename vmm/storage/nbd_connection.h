@@ -38,6 +38,8 @@ struct NbdRequest {
     bool changes_the_disk() const {
         return operation != DiskOperation::read && operation != DiskOperation::flush;
     }
+    /// A write that the guest has long had its answer to, for a server that may have forgotten it.
+    bool is_replay() const { return !answers_guest && changes_the_disk(); }
     /// From the beginning, over another connection.
     void start_over() {
         done = 0;

@@ -146,7 +146,7 @@ void NbdDisk::serve() {
         // What settle() has made possible is done without a wait.
         const bool more =
             connection_ && (connection_->lost() || (!replays_.empty() && in_flight_.empty()) ||
-                            (!waiting_.empty() && replays_.empty() && may_send(*waiting_.front())));
+                            (!waiting_.empty() && !is_replaying() && may_send(*waiting_.front())));
         if (!more) wait(-1);
     }
 }
@@ -162,8 +162,14 @@ bool NbdDisk::may_send(const NbdRequest& request) const {
     return !request.changes_the_disk() || written_bytes_ < hold_from;
 }
 
+/// The guest had the answers to these writes, so nothing that it asks may come before them.
+bool NbdDisk::is_replaying() const {
+    return !replays_.empty() ||
+           std::ranges::any_of(in_flight_, [](const Request& request) { return request->is_replay(); });
+}
+
 void NbdDisk::send_waiting() {
-    if (!replays_.empty()) {
+    if (is_replaying()) {
         if (!in_flight_.empty()) return;
         Request next = std::move(replays_.front());
         replays_.pop_front();
@@ -277,8 +283,7 @@ void NbdDisk::lose() {
     std::ranges::move(flushes_.give_up(), std::back_inserter(in_flight_));
     for (auto request = in_flight_.rbegin(); request != in_flight_.rend(); ++request) {
         (*request)->start_over();
-        const bool is_replay = !(*request)->answers_guest && (*request)->changes_the_disk();
-        (is_replay ? replays_ : waiting_).push_front(std::move(*request));
+        ((*request)->is_replay() ? replays_ : waiting_).push_front(std::move(*request));
     }
     in_flight_.clear();
 }

@@ -65,6 +65,7 @@ class NbdDisk final : public Disk {
     void serve();
     void take_incoming();
     void send_waiting();
+    bool is_replaying() const;
     bool may_send(const NbdRequest& request) const;
     void send(Request request);
     void settle();

@@ -173,6 +173,17 @@ TEST_F(NbdDiskTest, AServerThatDiedGetsWhatItHadNotFlushed) {
     EXPECT_EQ(read(0, 4096), expected);
 }
 
+/// The last of the writes that a new server got again was still on its way when the guest's read was sent.
+TEST_F(NbdDiskTest, AReadSeesTheLastOfTheWritesThatAreDoneAgain) {
+    server_.start({"memory", "1M"});
+    connect();
+    ASSERT_EQ(write(0, pattern(4096, 1)), 0);
+    ASSERT_EQ(run({.operation = DiskOperation::write_zeroes, .offset = 0, .length = 4096}, {}).error, 0);
+    server_.kill();
+    server_.start({"--filter=delay", "memory", "1M", "delay-zero=200ms"});
+    EXPECT_EQ(read(0, 4096), Bytes(4096));
+}
+
 TEST_F(NbdDiskTest, WhatWasFlushedIsTheServersToKeep) {
     server_.start({"memory", "1M"});
     connect();
