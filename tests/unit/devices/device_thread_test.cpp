@@ -171,6 +171,7 @@ TEST_F(PollingThreadTest, NeedsNoDoorbellsUnderASteadyLoad) {
         if (asked) driver.doorbell();
         without += asked ? 0 : 1;
         ASSERT_TRUE(eventually([&] { return driver.reap().has_value(); })) << tag;
+        std::this_thread::sleep_for(50us);  // so that it looks in vain, too
     }
     EXPECT_EQ(without, 100u);
     thread->stop();
@@ -223,6 +224,7 @@ TEST_F(DeviceThreadTest, WakesForADeadline) {
     disk.release(1);
     EXPECT_TRUE(eventually([&] { return told.count == 1; })) << "the other one never ends";
     disk.release();
+    thread->stop();  // before what it tells is gone
 }
 
 }  // namespace
