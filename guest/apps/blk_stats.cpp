@@ -17,6 +17,7 @@ void print_json(const Disk& disk, unsigned queue, const AdaptiveQueue::Report& r
         .number("depth", report.seen.depth)
         .number("runnable", report.seen.runnable)
         .number("service_ns", report.service_ns)
+        .number("told_together", report.seen.told_together)
         .number("interrupt_overhead_ns", report.seen.interrupt_overhead_ns)
         .number("polling_overhead_ns", report.seen.polling_overhead_ns)
         .number("interrupt_cpu_ns", report.seen.interrupt_cpu_ns)

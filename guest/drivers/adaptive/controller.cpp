@@ -101,14 +101,16 @@ void Controller::learn(const IoSample& sample, std::uint64_t now_ns) {
     if (plan_.mode == IoMode::batch && !probing_) return;
     (sample.slept ? interrupt_overhead_ : polling_overhead_).add(clamp_ns(overhead));
     (sample.slept ? interrupt_cpu_ : polling_cpu_).add(clamp_ns(sample.cpu_ns));
+    if (sample.slept) told_together_.add(sample.together);
 }
 
-/// With what its waiter spun, for as many as were waited for.
+/// With what its waiter spun, for as many as were waited for, and its share of the interrupt.
 IoCost Controller::cost_of(const IoSample& sample, std::uint32_t depth) const {
+    const std::uint64_t cpu_ns = shared_cpu_ns(sample.cpu_ns, polling_cpu_.value(), sample.together);
     const std::uint64_t spun = std::min<std::uint64_t>(
         plan_.poll_budget_ns,
         sample.latency_ns - std::min<std::uint64_t>(plan_.first_sleep_ns, sample.latency_ns));
-    return {.latency_ns = sample.latency_ns, .cpu_ns = sample.cpu_ns + spun / std::max(depth, 1u)};
+    return {.latency_ns = sample.latency_ns, .cpu_ns = cpu_ns + spun / std::max(depth, 1u)};
 }
 
 /// Of requests that were under way together one says as much as all: one pause makes all of them late.
@@ -144,6 +146,7 @@ void Controller::observe(std::uint64_t now_ns) {
         .rate = rate_.per_second(now_ns),
         .depth = std::max((depth_.value() + depth_unit / 2) / depth_unit, 1u),
         .runnable = runnable_,
+        .told_together = std::max(told_together_.value(), 1u),
         .interrupt_overhead_ns = interrupt_overhead_.value(),
         .polling_overhead_ns = polling_overhead_.value(),
         .interrupt_cpu_ns = interrupt_cpu_.value(),

@@ -18,8 +18,10 @@ namespace exo::guest {
 struct IoSample {
     std::uint64_t latency_ns = 0;  ///< from before it was handed over until its waiter ran again
     std::uint64_t service_ns = 0;  ///< as the device tells; 0 from a device that does not
-    std::uint64_t cpu_ns = 0;      ///< CPU time that it took, the spinning not counted
-    bool slept = false;            ///< the waiter slept, and an interrupt ended it
+    /// CPU time that it took, the spinning not counted; by interrupt as if that had told of it alone.
+    std::uint64_t cpu_ns = 0;
+    bool slept = false;          ///< the waiter slept, and an interrupt ended it
+    std::uint32_t together = 1;  ///< operations that the same interrupt told of
 };
 
 /// What happened while a mode was in force.
@@ -147,6 +149,7 @@ class Controller {
     MovingMedian polling_overhead_;
     MovingMedian interrupt_cpu_;
     MovingMedian polling_cpu_;
+    MovingMedian told_together_;
     std::uint32_t runnable_ = 0;
     Observation observation_;
     std::array<IoModeStatistics, io_mode_count> statistics_;

@@ -16,10 +16,15 @@ struct Outcome {
     std::uint64_t cpu_ns;
 };
 
+/// What an operation costs the CPU by interrupt, when each tells of `batch` at least.
+std::uint64_t interrupt_cpu_ns(const Observation& seen, std::uint32_t batch) {
+    return shared_cpu_ns(seen.interrupt_cpu_ns, seen.polling_cpu_ns, std::max(batch, seen.told_together));
+}
+
 /// One request that the device takes `service` for. The interrupt stays armed during a first sleep, so it
 /// cannot make a request later than the interrupt would.
 Outcome outcome_of(std::uint64_t service, const Observation& seen, const IoPlan& plan) {
-    const Outcome by_interrupt{service + seen.interrupt_overhead_ns, seen.interrupt_cpu_ns};
+    const Outcome by_interrupt{service + seen.interrupt_overhead_ns, interrupt_cpu_ns(seen, 1)};
     if (plan.poll_budget_ns == 0 || service < plan.first_sleep_ns) return by_interrupt;
     const bool sleeps_first = plan.first_sleep_ns > 0;
     const std::uint64_t begin =
@@ -36,12 +41,6 @@ std::uint64_t gathering_ns(const Observation& seen, std::uint32_t batch) {
     if (batch <= 1) return 0;
     if (seen.rate == 0) return longest_gathering_ns;
     return std::min((batch - 1) * ns_per_s / (2 * seen.rate), longest_gathering_ns);
-}
-
-/// What an operation costs the CPU when `batch` of them share doorbell, interrupt and wake-up.
-std::uint64_t shared_cpu_ns(const Observation& seen, std::uint32_t batch) {
-    const std::uint64_t own = std::min(seen.polling_cpu_ns, seen.interrupt_cpu_ns);
-    return own + (seen.interrupt_cpu_ns - own) / std::max(batch, 1u);
 }
 
 std::uint32_t clamp_to_budget(std::uint64_t ns) {
@@ -74,6 +73,11 @@ class Search {
 
 }  // namespace
 
+std::uint64_t shared_cpu_ns(std::uint64_t alone_ns, std::uint64_t own_ns, std::uint32_t together) {
+    const std::uint64_t own = std::min(own_ns, alone_ns);
+    return own + (alone_ns - own) / std::max(together, 1u);
+}
+
 IoCost predict(const Observation& observed, const DurationHistogram& service, const IoPlan& plan) {
     Observation seen = observed;
     seen.depth = std::max(seen.depth, 1u);
@@ -89,7 +93,7 @@ IoCost predict(const Observation& observed, const DurationHistogram& service, co
     IoCost mean{sum.latency_ns / total, sum.cpu_ns / total};
     if (plan.mode == IoMode::batch) {
         mean.latency_ns += gathering_ns(seen, plan.batch);
-        mean.cpu_ns = shared_cpu_ns(seen, plan.batch);
+        mean.cpu_ns = interrupt_cpu_ns(seen, plan.batch);
     }
     return mean;
 }

@@ -202,16 +202,16 @@ std::size_t AdaptiveQueue::count_ends(bool slept, std::uint64_t poll_ns) {
     counted_ends_ += ended;
     controller_.end(ended);
     if (stage_.has_joined()) stage_.collect();
-    if (timed_count_ > 0) sample_ended(slept, poll_ns);
+    if (timed_count_ > 0) sample_ended({.slept = slept, .start_ns = poll_ns, .ended = ended});
     return static_cast<std::size_t>(ended);
 }
 
-void AdaptiveQueue::sample_ended(bool slept, std::uint64_t poll_ns) {
+void AdaptiveQueue::sample_ended(const Look& look) {
     bool changed = false;
     std::size_t kept = 0;
     for (const Timed& timed : std::span(timed_).first(timed_count_)) {
         if (timed.request->done())
-            changed = sample(timed, slept, poll_ns) || changed;
+            changed = sample(timed, look) || changed;
         else
             timed_[kept++] = timed;
     }
@@ -220,23 +220,23 @@ void AdaptiveQueue::sample_ended(bool slept, std::uint64_t poll_ns) {
 }
 
 /// Tells the controller of one that has ended: true when the plan has changed.
-/// @param poll_ns  when the look began that found it; 0: nobody was waiting for it
-bool AdaptiveQueue::sample(const Timed& timed, bool slept, std::uint64_t poll_ns) {
+bool AdaptiveQueue::sample(const Timed& timed, const Look& look) {
     IoTimes& times = *timed.times;
     const std::uint64_t now = time_.now_ns();
     times.woken = time_.timestamp();
-    const std::uint64_t interrupt = slept ? queue_.watch().last_timestamp() : 0;
+    const std::uint64_t interrupt = look.slept ? queue_.watch().last_timestamp() : 0;
     if (interrupt > times.submit && interrupt < times.woken) times.interrupt = interrupt;
-    if (poll_ns == 0 || timed.request->status.load(std::memory_order_relaxed) != BlockStatus::ok)
+    if (look.start_ns == 0 || timed.request->status.load(std::memory_order_relaxed) != BlockStatus::ok)
         return false;
     const std::uint64_t here =
-        times.interrupt != 0 ? time_.ticks_to_ns(times.woken - times.interrupt) : now - poll_ns;
+        times.interrupt != 0 ? time_.ticks_to_ns(times.woken - times.interrupt) : now - look.start_ns;
     // Whoever owns guest and host pays for what an interrupt costs on both sides.
-    const std::uint64_t there = slept ? queue_.notification_cost_ns() : 0;
+    const std::uint64_t there = look.slept ? queue_.notification_cost_ns() : 0;
     const IoSample sample{.latency_ns = now - timed.start_ns,
                           .service_ns = timed.request->service_ns,
-                          .cpu_ns = timed.cpu_ns + here + there,
-                          .slept = slept};
+                          .cpu_ns = timed.cpu_ns + (look.slept ? here + there : here / look.ended),
+                          .slept = look.slept,
+                          .together = static_cast<std::uint32_t>(look.ended)};
     return controller_.sample(sample, now, timed.depth, Scheduler::ready_here());
 }
 

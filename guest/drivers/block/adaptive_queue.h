@@ -73,6 +73,12 @@ class AdaptiveQueue {
         std::uint32_t depth = 0;
     };
     static constexpr std::size_t most_timed = 8;
+    /// One at what the device has done.
+    struct Look {
+        bool slept = false;
+        std::uint64_t start_ns = 0;  ///< 0: nobody was waiting
+        std::uint64_t ended = 0;
+    };
 
     std::size_t take(std::span<BlockRequest* const> requests);
     std::size_t stage(std::span<BlockRequest* const> requests);
@@ -89,8 +95,8 @@ class AdaptiveQueue {
     void step_down(std::uint64_t polls);
     std::size_t reap(bool slept);
     std::size_t count_ends(bool slept, std::uint64_t poll_ns);
-    void sample_ended(bool slept, std::uint64_t poll_ns);
-    bool sample(const Timed& timed, bool slept, std::uint64_t poll_ns);
+    void sample_ended(const Look& look);
+    bool sample(const Timed& timed, const Look& look);
     void refresh();
     void plan_changed();
     std::uint64_t in_device() const { return queue_.counters().submitted - queue_.counters().completed; }

@@ -42,7 +42,7 @@ class FutexInterrupt final : public guest::Interrupt, public vmm::InterruptLine 
     void sleep(std::uint32_t expected, std::uint64_t deadline_ns) {
         waits_ = true;
         while (raised_.load() == expected) {
-            const std::uint64_t now = read_clock(CLOCK_MONOTONIC);
+            const std::uint64_t now = time_.now_ns();  // the deadline is by this clock, which may drift
             if (now >= deadline_ns) break;
             const std::uint64_t left = std::min(deadline_ns - now, guest::ns_per_s);
             const timespec timeout{static_cast<time_t>(left / guest::ns_per_s),

@@ -58,6 +58,7 @@ class LyingDevice final : public vmm::IoHandler {
     int lies_left = 1000;
     int resets = 0;
     int doorbells = 0;
+    unsigned at_once = 1;  ///< requests that are answered before the interrupt
     bool refuses_features = false;
     bool refuses_queue = false;
     std::function<void()> interrupt;
@@ -91,10 +92,10 @@ class LyingDevice final : public vmm::IoHandler {
     bool turn() {
         if (!submissions_ || lie == Lie::silent || lie == Lie::silent_for_good) return false;
         block::Request request;
-        if (!take(request)) return false;
-        answer(request);
-        if (completions_->must_notify() && interrupt) interrupt();
-        return true;
+        unsigned answered = 0;
+        for (; answered < at_once && take(request); ++answered) answer(request);
+        if (answered > 0 && completions_->must_notify() && interrupt) interrupt();
+        return answered > 0;
     }
 
   private:
@@ -329,6 +330,27 @@ TEST_F(FusionBlkDriver, TheDevicesShareOfAnInterruptIsPartOfItsCost) {
     };
     const std::uint32_t of_guest = interrupt_cpu_after(0);
     EXPECT_GE(interrupt_cpu_after(15'000), of_guest + 14'000);
+}
+
+TEST_F(FusionBlkDriver, KnowsHowManyAnInterruptTellsOf) {
+    ASSERT_EQ(create(), "created");
+    device.interrupt = [this] { guest.line().raise(); };
+    device.at_once = 4;
+    disk->set_mode(IoMode::interrupt);
+    const guest::DmaSpan span{ram.at(data), data, 512};
+    std::array<BlockRequest, 4> requests;
+    std::array<BlockRequest*, 4> pointers{};
+    guest::AdaptiveQueue& adaptive = disk->adaptive_queue(0);
+    for (int round = 0; round < 500; ++round) {
+        for (std::size_t i = 0; i < requests.size(); ++i) {
+            requests[i].reset();
+            requests[i].segments = {&span, 1};
+            pointers[i] = &requests[i];
+        }
+        adaptive.submit(pointers);
+        for (BlockRequest& request : requests) ASSERT_EQ(adaptive.wait(request), BlockStatus::ok);
+    }
+    EXPECT_EQ(adaptive.report().seen.told_together, 4u);
 }
 
 class BrokenProtocol : public FusionBlkDriver, public testing::WithParamInterface<Lie> {};

@@ -260,10 +260,11 @@ TEST(Controller, AWaiterThatLosesItsCpuNowAndThenDoesNotDecide) {
 
 /// Rounds of `depth` requests that are handed over together and end one after the other, on a device whose
 /// pace depends on whether its driver polls: the time they took.
-/// @param each_ns  one request takes the device so long, by whether the driver polls
+/// @param each_ns       one request takes the device so long, by whether the driver polls
+/// @param interrupt_ns  CPU time of the interrupt that tells of them all
 template <typename Each>
 std::uint64_t drive_rounds(Controller& controller, std::uint32_t depth, unsigned rounds, Each each_ns,
-                           std::uint64_t& now) {
+                           std::uint64_t& now, std::uint64_t interrupt_ns = 2'000) {
     constexpr std::uint64_t wake_ns = 20'000;
     const std::uint64_t start = now;
     for (unsigned round = 0; round < rounds; ++round) {
@@ -276,7 +277,12 @@ std::uint64_t drive_rounds(Controller& controller, std::uint32_t depth, unsigned
         now += latency;
         controller.end(depth);
         for (; timed > 0; --timed)
-            controller.sample({latency, service, polled ? 300u : 2'000u, !polled}, now, depth, 0);
+            controller.sample({.latency_ns = latency,
+                               .service_ns = service,
+                               .cpu_ns = polled ? 300 : interrupt_ns,
+                               .slept = !polled,
+                               .together = polled ? 1 : depth},
+                              now, depth, 0);
     }
     return now - start;
 }
@@ -299,6 +305,23 @@ TEST(Controller, ProbesAreMadeWhereRequestsAreHandedOverTogether) {
     controller.configure({}, now);
     drive_rounds(controller, 32, 100, each, now);
     EXPECT_EQ(controller.observation().interrupt_overhead_ns, 20'000u);
+}
+
+/// Each was charged the whole of an interrupt that told of all eight, so polling seemed to save CPU time.
+TEST(Controller, OperationsThatAnInterruptTellsOfTogetherShareIt) {
+    Controller controller({.price = {10'000}});
+    std::uint64_t now = ns_per_s;
+    unsigned polled = 0;
+    const auto each = [&](bool polls) {
+        polled += polls ? 1 : 0;
+        return std::uint64_t{10'000};
+    };
+    drive_rounds(controller, 8, 20'000, each, now, 20'000);
+    EXPECT_EQ(controller.observation().told_together, 8u);
+    polled = 0;
+    drive_rounds(controller, 8, 10'000, each, now, 20'000);
+    EXPECT_LT(polled, 1'000u)
+        << "of 10,000 rounds; an operation by interrupt costs 100 + 10 x 2.5 us, by polling 80 + 10 x 10";
 }
 
 TEST(Controller, OnePauseDoesNotMakeADeviceAnotherOne) {

@@ -51,6 +51,14 @@ TEST(CostModel, AFirstSleepSavesSpinning) {
     EXPECT_EQ(cost.cpu_ns, 8'000 + 500 + (service + 500 - 810'000));
 }
 
+TEST(CostModel, AnInterruptIsSharedByThoseItTellsOf) {
+    Observation seen = machine();
+    seen.told_together = 5;
+    EXPECT_EQ(predict(seen, always(20'000), fixed_plan(IoMode::interrupt)).cpu_ns, 500u + 9'500 / 5);
+    EXPECT_EQ(predict(seen, always(20'000), {.mode = IoMode::batch, .batch = 2}).cpu_ns, 500u + 9'500 / 5);
+    EXPECT_EQ(predict(seen, always(20'000), {.mode = IoMode::batch, .batch = 10}).cpu_ns, 500u + 9'500 / 10);
+}
+
 TEST(CostModel, DepthSharesTheSpinning) {
     Observation seen = machine();
     seen.depth = 8;
