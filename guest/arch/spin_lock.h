@@ -4,7 +4,7 @@
 
 #include "guest/arch/arch.h"
 #include "guest/arch/lock_record.h"
-#include "guest/arch/thread_safety.h"
+#include "shared/platform/thread_safety.h"
 
 namespace exo::guest {
 

@@ -5,7 +5,7 @@
 namespace exo::vmm {
 
 std::size_t OutputQueue::put(std::span<const std::byte> bytes) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::size_t waiting = bytes_.size() - taken_;
     const std::size_t fits = std::min(bytes.size(), limit - waiting);
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(fits));
@@ -15,7 +15,7 @@ std::size_t OutputQueue::put(std::span<const std::byte> bytes) {
 }
 
 std::vector<std::byte> OutputQueue::take(std::size_t most) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(taken_);
     const std::size_t count = std::min(most, bytes_.size() - taken_);
     std::vector<std::byte> out(from, from + static_cast<std::ptrdiff_t>(count));
@@ -28,12 +28,12 @@ std::vector<std::byte> OutputQueue::take(std::size_t most) {
 }
 
 bool OutputQueue::empty() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return taken_ == bytes_.size();
 }
 
 bool OutputQueue::take_room_made() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const bool made = refused_ && bytes_.size() - taken_ < limit;
     if (made) refused_ = false;
     return made;

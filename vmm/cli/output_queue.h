@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstddef>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "vmm/base/event_fd.h"
+#include "vmm/base/mutex.h"
 #include "vmm/machine/serial.h"
 
 namespace exo::vmm {
@@ -29,10 +29,10 @@ class OutputQueue final : public SerialOutput {
 
   private:
     const EventFd& wake_;
-    mutable std::mutex mutex_;
-    std::vector<std::byte> bytes_;
-    std::size_t taken_ = 0;  ///< of the front of bytes_
-    bool refused_ = false;
+    mutable Mutex mutex_;
+    std::vector<std::byte> bytes_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    std::size_t taken_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = 0;  ///< of the front of bytes_
+    bool refused_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = false;
 };
 
 }  // namespace exo::vmm

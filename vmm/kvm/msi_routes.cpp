@@ -5,12 +5,12 @@
 namespace exo::vmm {
 
 std::uint32_t MsiRoutes::allocate() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return next_++;
 }
 
 Result<void> MsiRoutes::set(std::uint32_t gsi, const Msi& message) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const auto known = std::ranges::find(routes_, gsi, &MsiRoute::gsi);
     if (known == routes_.end())
         routes_.push_back({gsi, message});

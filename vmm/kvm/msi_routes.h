@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <span>
 #include <vector>
 
 #include "vmm/base/error.h"
+#include "vmm/base/mutex.h"
 #include "vmm/kvm/vm.h"
 
 namespace exo::vmm {
@@ -24,10 +24,10 @@ class MsiRoutes {
     Result<void> set(std::uint32_t gsi, const Msi& message);
 
   private:
-    std::mutex mutex_;
-    Commit commit_;
-    std::vector<MsiRoute> routes_;
-    std::uint32_t next_ = first_msi_gsi;
+    Mutex mutex_;
+    Commit commit_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    std::vector<MsiRoute> routes_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    std::uint32_t next_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = first_msi_gsi;
 };
 
 }  // namespace exo::vmm

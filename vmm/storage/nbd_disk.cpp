@@ -119,14 +119,14 @@ void NbdDisk::submit(std::span<const DiskRequest> requests) {
     std::deque<Request> taken;
     for (const DiskRequest& request : requests) taken.push_back(take_over(request));
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         std::ranges::move(taken, std::back_inserter(incoming_));
     }
     wake_.signal();
 }
 
 std::size_t NbdDisk::reap(std::span<DiskCompletion> completions) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::size_t count = std::min(completions.size(), done_.size());
     std::copy_n(done_.begin(), count, completions.begin());
     done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(count));
@@ -152,7 +152,7 @@ void NbdDisk::serve() {
 }
 
 void NbdDisk::take_incoming() {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::ranges::move(incoming_, std::back_inserter(waiting_));
     incoming_.clear();
 }
@@ -269,7 +269,7 @@ void NbdDisk::tidy() {
 
 void NbdDisk::answer(NbdRequest& request) {
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         done_.push_back({.cookie = request.cookie,
                          .error = request.error,
                          .bytes = request.error == 0 ? request.length : 0});

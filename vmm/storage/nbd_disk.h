@@ -6,13 +6,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "vmm/base/event_fd.h"
+#include "vmm/base/mutex.h"
 #include "vmm/storage/disk.h"
 #include "vmm/storage/flush_guard.h"
 #include "vmm/storage/nbd_connection.h"
@@ -92,9 +92,9 @@ class NbdDisk final : public Disk {
     EventFd wake_;
     std::atomic<bool> stopping_ = false;
 
-    std::mutex mutex_;
-    std::deque<Request> incoming_;
-    std::deque<DiskCompletion> done_;
+    Mutex mutex_;
+    std::deque<Request> incoming_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    std::deque<DiskCompletion> done_ EXO_THREAD_SAFETY(guarded_by(mutex_));
 
     // Of the service thread alone.
     std::deque<Request> waiting_;

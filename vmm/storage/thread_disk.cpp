@@ -26,7 +26,7 @@ ThreadDisk::ThreadDisk(DiskImage image, EventFd completed)
 
 ThreadDisk::~ThreadDisk() {
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         stopping_ = true;
     }
     has_work_.notify_all();
@@ -49,7 +49,7 @@ void ThreadDisk::submit(std::span<const DiskRequest> requests) {
     for (const DiskRequest& request : requests) {
         auto transfer = begin(request);
         {
-            const std::lock_guard lock(mutex_);
+            const MutexLock lock(mutex_);
             waiting_.push_back(std::move(transfer));
         }
         has_work_.notify_one();
@@ -59,7 +59,7 @@ void ThreadDisk::submit(std::span<const DiskRequest> requests) {
 bool ThreadDisk::take(std::optional<DiskCompletion>& told) {
     std::unique_ptr<Transfer> transfer;
     {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         if (done_.empty()) return false;
         transfer = std::move(done_.front());
         done_.pop_front();
@@ -80,18 +80,21 @@ std::size_t ThreadDisk::reap(std::span<DiskCompletion> completions) {
 }
 
 void ThreadDisk::work() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-        has_work_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-        if (waiting_.empty()) return;
-        auto transfer = std::move(waiting_.front());
-        waiting_.pop_front();
-        lock.unlock();
+    while (auto transfer = next_to_carry_out()) {
         carry_out(*transfer);
-        lock.lock();
+        const MutexLock lock(mutex_);
         done_.push_back(std::move(transfer));
         completed_.signal();
     }
+}
+
+std::unique_ptr<Transfer> ThreadDisk::next_to_carry_out() {
+    const MutexLock lock(mutex_);
+    while (!stopping_ && waiting_.empty()) has_work_.wait(mutex_);
+    if (waiting_.empty()) return nullptr;
+    auto transfer = std::move(waiting_.front());
+    waiting_.pop_front();
+    return transfer;
 }
 
 void ThreadDisk::carry_out(Transfer& transfer) const {

@@ -3,12 +3,12 @@
 #include <condition_variable>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "vmm/base/event_fd.h"
+#include "vmm/base/mutex.h"
 #include "vmm/storage/disk.h"
 #include "vmm/storage/disk_image.h"
 #include "vmm/storage/transfer.h"
@@ -41,16 +41,18 @@ class ThreadDisk final : public Disk {
     /// One that a worker has ended; false when there is none. What the guest is told of it, if anything.
     bool take(std::optional<DiskCompletion>& told);
     void work();
+    /// Waits for one; null when the disk is being closed and all are taken.
+    std::unique_ptr<Transfer> next_to_carry_out();
     void carry_out(Transfer& transfer) const;
     ssize_t call(Transfer& transfer) const;
 
     DiskImage image_;
     EventFd completed_;
-    std::mutex mutex_;
-    std::condition_variable has_work_;
-    std::deque<std::unique_ptr<Transfer>> waiting_;
-    std::deque<std::unique_ptr<Transfer>> done_;
-    bool stopping_ = false;
+    Mutex mutex_;
+    std::condition_variable_any has_work_;
+    std::deque<std::unique_ptr<Transfer>> waiting_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    std::deque<std::unique_ptr<Transfer>> done_ EXO_THREAD_SAFETY(guarded_by(mutex_));
+    bool stopping_ EXO_THREAD_SAFETY(guarded_by(mutex_)) = false;
     std::vector<std::unique_ptr<Transfer>> idle_;  // of the disk's user alone, not of the workers
     std::vector<std::jthread> workers_;
 };

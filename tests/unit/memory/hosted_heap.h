@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <thread>
 
-#include "guest/arch/thread_safety.h"
+#include "shared/platform/thread_safety.h"
 #include "guest/memory/hybrid_allocator.h"
 #include "shared/fusion/native_atomics.h"
 
