@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <thread>
 
-#include "shared/platform/thread_safety.h"
 #include "guest/memory/hybrid_allocator.h"
 #include "shared/fusion/native_atomics.h"
+#include "shared/platform/thread_safety.h"
 
 namespace exo::guest {
 
