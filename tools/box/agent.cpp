@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "channel.h"
 #include "command.h"
@@ -40,8 +41,9 @@ int watch_deaths() {
 }
 
 /// The command's exit status; no value when the host is gone.
-std::expected<std::optional<int>, Failure> serve(Channel& channel) {
-    if (auto done = enter_host_root(); !done) return std::unexpected(done.error());
+std::expected<std::optional<int>, Failure> serve(Channel& channel, bool sees_host) {
+    if (auto done = sees_host ? enter_host_root() : Outcome{}; !done) return std::unexpected(done.error());
+    if (auto done = furnish_root(); !done) return std::unexpected(done.error());
     channel.send(Message::ready);
     if (!channel.flush(true)) return std::nullopt;
     const auto request = receive_request(channel);
@@ -57,10 +59,13 @@ std::expected<std::optional<int>, Failure> serve(Channel& channel) {
 void run() {
     if (auto done = start_kernel_services(); !done)
         return void(std::printf("kvm-box: %s\n", done.error().c_str()));
-    const auto port = open_port();
+    // The kernel hands its first process what it did not understand of its own command line. A machine that
+    // says which port to use has nothing but that port: no export of the host's root either.
+    const char* told = std::getenv("port");
+    const auto port = open_port(told ? told : "/dev/vport0p1");
     if (!port) return void(std::printf("kvm-box: %s\n", port.error().c_str()));
     Channel channel(*port);
-    const auto status = serve(channel);
+    const auto status = serve(channel, told == nullptr);
     if (status && !*status) return;
     kill(-1, SIGKILL);  // what the command left running must not write after the sync
     sync();

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -66,6 +67,16 @@ std::string first_line(const std::string& path) {
     return line;
 }
 
+/// A serial line that passes every byte as it is, as fast as it can, whatever its modem lines say.
+void make_raw(int port) {
+    termios line{};
+    tcgetattr(port, &line);
+    cfmakeraw(&line);
+    cfsetspeed(&line, B115200);
+    line.c_cflag |= CLOCAL;
+    tcsetattr(port, TCSANOW, &line);
+}
+
 /// The device node whose virtio-blk serial is `serial`, or nothing.
 std::string device_of(const std::string& serial) {
     const std::unique_ptr<DIR, int (*)(DIR*)> blocks(opendir("/sys/block"), closedir);
@@ -90,13 +101,16 @@ Outcome start_kernel_services() {
     return {};
 }
 
-std::expected<int, Failure> open_port() {
+std::expected<int, Failure> open_port(const char* device) {
     for (int attempt = 0; attempt < 2000; ++attempt) {
-        const int port = open("/dev/vport0p1", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-        if (port >= 0) return port;
+        const int port = open(device, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (port >= 0) {
+            if (isatty(port)) make_raw(port);
+            return port;
+        }
         usleep(5000);
     }
-    return failed("opening the port to the host");
+    return failed(std::string("opening the port to the host, ") + device);
 }
 
 Outcome enter_host_root() {
@@ -107,6 +121,10 @@ Outcome enter_host_root() {
     }
     if (chdir("/host") != 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || chroot(".") != 0)
         return failed("entering the host's root");
+    return {};
+}
+
+Outcome furnish_root() {
     if (auto done = mount_at("devpts", "/dev/pts", "devpts", 0, "mode=620,ptmxmode=666"); !done) return done;
     if (auto done = mount_at("tmpfs", "/dev/shm", "tmpfs"); !done) return done;
     if (auto done = mount_at("tmpfs", "/run", "tmpfs"); !done) return done;

@@ -17,11 +17,13 @@ using Outcome = std::expected<void, Failure>;
 Outcome start_kernel_services();
 
 /// Opens the port to the host, once the kernel has made its node.
-std::expected<int, Failure> open_port();
+std::expected<int, Failure> open_port(const char* device);
 
-/// Makes the host's root, read-only, the root of every process; then what must be the box's own: /dev/pts,
-/// /dev/shm, /run, debugfs, loopback.
+/// Makes the host's root, read-only, the root of every process.
 Outcome enter_host_root();
+
+/// What of a root must be the box's own: /dev/pts, /dev/shm, /run, debugfs, loopback.
+Outcome furnish_root();
 
 /// The folders that stay writable, at their places.
 Outcome mount_writable(const Request& request);

@@ -1,4 +1,4 @@
-"""What the kvm-box is made of, fetched once and cached: a QEMU whose SVM emulation is sound, a Debian kernel, an initramfs with our agent.
+"""What the kvm-boxes are made of, fetched once and cached: a QEMU whose SVM emulation is sound, Debian kernels, an initramfs with our agent.
 
 Debian 12's QEMU 7.2 aborts in nested guests and can lose a wake-up after `sti; hlt`; from 9 on it does not."""
 
@@ -26,7 +26,6 @@ OLDEST_QEMU = 9
 AGENT = ROOT / "tools" / "box"
 PINS = AGENT / "qemu.pins"
 REPAIRED = "repaired"  # a file beside a QEMU that is
-MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "kvm_amd", "9pnet_virtio", "9p")
 
 
 @dataclass
@@ -37,24 +36,57 @@ class Qemu:
     environment: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class KernelRecipe:
+    package: str  # one that depends on the newest kernel of its kind
+    modules: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"kernel-{hashlib.sha256(' '.join((self.package, *self.modules)).encode()).hexdigest()[:12]}"
+
+
+@dataclass
+class Kernel:
+    vmlinux: Path
+    initramfs: Path  # the modules and our agent
+
+
 @dataclass
 class Parts:
     qemu: Qemu
-    kernel: Path
-    initramfs: Path
+    kernel: Kernel
+
+
+KERNEL = KernelRecipe("linux-image-amd64", ("virtio_pci", "virtio_blk", "virtio_console", "kvm_amd", "9pnet_virtio", "9p"))
 
 
 def parts() -> Parts:
-    """Everything a box needs, fetched and built if it is not there yet."""
+    """Everything a box under QEMU needs, fetched and built if it is not there yet."""
+    with _place() as folder:
+        return Parts(_installed_qemu() or _private_qemu(folder), _made(KERNEL, folder))
+
+
+def kernel(recipe: KernelRecipe) -> Kernel:
+    with _place() as folder:
+        return _made(recipe, folder)
+
+
+def _made(recipe: KernelRecipe, folder: Path) -> Kernel:
+    unpacked = _kernel(folder, recipe)
+    return Kernel(unpacked / "vmlinux", _initramfs(folder, unpacked))
+
+
+@contextmanager
+def _place():
+    """The folder of the parts, to one process at a time."""
     folder = cache() / "box"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Failure(f"the cache folder {folder} cannot be made ({error.strerror}); choose another with EXO_CACHE") from error
     with one_at_a_time(folder):
-        qemu = _installed_qemu() or _private_qemu(folder)
-        kernel = _kernel(folder)
-        return Parts(qemu, kernel / "vmlinux", _initramfs(folder, kernel))
+        yield folder
 
 
 @contextmanager
@@ -147,18 +179,17 @@ def _check_libraries(binary: Path) -> None:
         raise Failure(f"the box's QEMU lacks {', '.join(missing)}; `tools/setup run` installs the libraries it needs")
 
 
-def _kernel(folder: Path) -> Path:
+def _kernel(folder: Path, recipe: KernelRecipe) -> Path:
     """A folder with vmlinux and the modules, in loading order in `order`."""
-    recipe = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()[:12]
-    target = folder / f"kernel-{recipe}"
+    target = folder / recipe.name
     if not target.exists():
         with Phase(TOOL, "fetching a Debian kernel for the box (once)…"), made_whole(target) as scratch:
             apt = _apt(folder, backports=_installed_qemu() is None)
-            package = next(name for name in apt.depends("linux-image-amd64") if name.startswith("linux-image-"))
+            package = next(name for name in apt.depends(recipe.package) if name.startswith("linux-image-"))
             tree = scratch / "tree"
             unpack(apt.download(package, tree), tree)
             _take_kernel(next(tree.glob("boot/vmlinuz-*")), scratch / "vmlinux")
-            kernel_modules.take(next(tree.glob("**/lib/modules/*")), scratch, MODULES)
+            kernel_modules.take(next(tree.glob("**/lib/modules/*")), scratch, recipe.modules)
             shutil.rmtree(tree)
             shutil.rmtree(folder / "apt")
     return target
@@ -175,9 +206,9 @@ def _take_kernel(image: Path, target: Path) -> None:
     target.write_bytes(data)
 
 
-def _initramfs(folder: Path, kernel: Path) -> Path:
+def _initramfs(folder: Path, unpacked: Path) -> Path:
     sources = sorted([*AGENT.glob("*.cpp"), *AGENT.glob("*.h")])
-    recipe = hashlib.sha256(b"".join(file.read_bytes() for file in sources) + kernel.name.encode()).hexdigest()[:12]
+    recipe = hashlib.sha256(b"".join(file.read_bytes() for file in sources) + unpacked.name.encode()).hexdigest()[:12]
     target = folder / f"initramfs-{recipe}.cpio"
     if not target.exists():
         with Phase(TOOL, "building the box's agent (once)…"), tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -187,6 +218,6 @@ def _initramfs(folder: Path, kernel: Path) -> Path:
             if done.returncode != 0:
                 raise Failure(f"the box's agent does not compile:\n{done.stderr}")
             archive = Path(scratch) / "initramfs"
-            archive.write_bytes(cpio.archive([*cpio.CONSOLE, *cpio.modules(kernel), cpio.Entry("init", data=agent.read_bytes())]))
+            archive.write_bytes(cpio.archive([*cpio.CONSOLE, *cpio.modules(unpacked), cpio.Entry("init", data=agent.read_bytes())]))
             archive.rename(target)
     return target
