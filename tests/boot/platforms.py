@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+import bochs_box
 import box_parts
 import firmware
 import kvm
@@ -37,6 +38,7 @@ def _chart() -> str | None:
 CHECKS: dict[str, Callable[[], str | None]] = {
     "kvm": kvm.why_unusable,
     "box": lambda: _said(box_parts.parts),
+    "intel box": lambda: _said(bochs_box.parts),
     "vmm": lambda: None if VMM.exists() else f"{VMM} is not built",
     "guest": lambda: None if GUEST.exists() else f"{GUEST} is not built",
     "debug guest": lambda: _guest("debug"),
