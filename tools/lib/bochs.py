@@ -1,13 +1,13 @@
 """`tools/bochs`: the guest on Bochs, from a disk, without ACPI, fw_cfg or virtio."""
 
 import os
-import re
 import shutil
 import socket
 import sys
 import tempfile
 from pathlib import Path
 
+import bochs_machine
 import firmware
 from builder import build
 from command import emulator_parser, finish, kernel_command_line, split_arguments
@@ -19,31 +19,6 @@ from report import Failure
 TOOL = "bochs"
 # After the boot disk. Bochs's own names.
 DISK_PLACES = ("ata0-slave", "ata1-master", "ata1-slave")
-
-CONFIGURATION = """\
-plugin_ctrl: unmapped=1, biosdev=1, speaker=0, serial=1, iodebug=1
-config_interface: textconfig
-display_library: sdl2
-memory: guest={memory}, host={memory}
-romimage: file={firmware}
-vgaromimage: file=/usr/share/vgabios/vgabios.bin
-cpu: model=corei7_haswell_4770, count={cpus}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
-clock: sync=none, time0=1700000000
-pci: enabled=1, chipset=i440fx
-ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
-ata0-master: type=disk, mode=vvfat, path=boot, journal={folder}/boot.journal
-{disks}
-boot: disk
-com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
-log: bochs.log
-panic: action=fatal
-error: action=report
-info: action=report
-debug: action=ignore
-"""
-# This Bochs starts in its debugger: continue, and quit when the guest has ended.
-DEBUGGER_COMMANDS = "c\nq\n"
 
 
 def boot_disk(folder: Path, command_line: str) -> None:
@@ -64,17 +39,14 @@ def disk_line(place: str, disk: Disk, folder: Path) -> str:
 
 def prepare(asked, guest_command: list[str], folder: Path, port: int) -> None:
     boot_disk(folder, kernel_command_line(asked.append, guest_command))
-    disks = [disk_line(place, disk, folder) for place, disk in zip(DISK_PLACES, asked.disk)]
-    text = CONFIGURATION.format(memory=asked.memory, cpus=asked.cpus, firmware=firmware.unified(), folder=folder, port=port, disks="\n".join(disks))
-    (folder / "bochsrc").write_text(text)
-    (folder / "commands").write_text(DEBUGGER_COMMANDS)
-
-
-def why_ended(folder: Path) -> str:
-    """Bochs's own last complaint."""
-    log = folder / "bochs.log"
-    found = re.findall(r">>PANIC<< (.*)", log.read_text(errors="replace")) if log.exists() else []
-    return found[-1] if found else "no reason given"
+    devices = [
+        "ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15",
+        f"ata0-master: type=disk, mode=vvfat, path=boot, journal={folder}/boot.journal",
+        *(disk_line(place, disk, folder) for place, disk in zip(DISK_PLACES, asked.disk)),
+        "boot: disk",
+        f"com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}",
+    ]
+    bochs_machine.configure(folder, firmware=firmware.unified(), memory_mib=asked.memory, devices=devices, cpus=asked.cpus)
 
 
 def main() -> int:
@@ -90,12 +62,12 @@ def main() -> int:
         folder = Path(scratch)
         prepare(asked, guest_command, folder, listener.getsockname()[1])
         os.chdir(folder)
-        os.environ["SDL_VIDEODRIVER"] = "dummy"
+        os.environ.update(bochs_machine.ENVIRONMENT)
         with open(folder / "said.log", "w", encoding="utf-8") as log:
             try:
-                return run_machine(TOOL, ["bochs", "-q", "-f", "bochsrc", "-rc", "commands"], listener, log, asked.time_limit)
+                return run_machine(TOOL, [*bochs_machine.COMMAND], listener, log, asked.time_limit)
             except EndedEarly as failure:
-                raise Failure(f"{failure}: {why_ended(folder)}") from failure
+                raise Failure(f"{failure}: {bochs_machine.complaint(folder) or 'no reason given'}") from failure
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import os
 
-from bochs_box import WITH_EPT, WITHOUT_EPT, BochsBox
+from bochs_box import BochsBox
+from bochs_machine import HASWELL, PENRYN
 from box_machine import DidNotStart, Options
 from box_parts import TOOL
 from box_session import Session
@@ -14,8 +15,8 @@ __all__ = ["KINDS", "Options", "run", "time_limit"]
 ATTEMPTS = 3
 KINDS = {
     "amd": QemuBox,
-    "intel": lambda options: BochsBox(options, WITH_EPT),
-    "intel-no-ept": lambda options: BochsBox(options, WITHOUT_EPT),
+    "intel": lambda options: BochsBox(options, HASWELL),
+    "intel-no-ept": lambda options: BochsBox(options, PENRYN),
 }
 
 
