@@ -13,6 +13,7 @@ from box_session import Channel
 from report import Failure
 
 MEMORY_MIB = 512
+MOST_BROUGHT_MIB = 128  # which is in memory twice while Linux unpacks it
 FIRMWARE = Path("/usr/share/bochs/BIOS-bochs-latest")
 KERNEL = KernelRecipe("linux-image-cloud-amd64", ("kvm_intel",))
 PROGRAMS = {"bochs": "bochs", "grub-mkrescue": "grub-common", "xorriso": "xorriso"}
@@ -43,7 +44,8 @@ class BochsBox(Box):
 
     def request(self, command: list[str]) -> list[tuple[str, str]]:
         files = [*brought_files.named_in(command), *self._options.files, *(disk.path for disk in self._options.disks)]
-        ram_disk = self._kernel.initramfs.read_bytes() + brought_files.archive(files, [Path.cwd(), Path("/tmp"), *self._options.writable])
+        folders = [Path.cwd(), Path("/tmp"), *self._options.writable]
+        ram_disk = self._kernel.initramfs.read_bytes() + brought_files.archive(files, folders, MOST_BROUGHT_MIB << 20)
         self._make_disc(ram_disk)
         return super().request(command)
 
